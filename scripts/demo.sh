@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Builds examples/streaming.c against the library (development profile) and streams an answer to $PROMPT.
+# With APERTIS_API_KEY it asks the gateway of APERTIS_API_BASE (unset: Apertis), without either the loopback gateway.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+scripts/setup.sh demo
+target=$(target_directory)
+loopback=
+[ -n "${APERTIS_API_KEY:-}${APERTIS_API_BASE:-}" ] || loopback=1
+
+library=$target/debug/libapertis.so
+[ "$(uname -s)" = Darwin ] && library=$target/debug/libapertis.dylib
+[ -e "$library" ] || echo "Building the library in the development profile; the first time takes a minute or two." >&2
+if [ -n "$loopback" ]; then build_development; else build build --lib; fi
+
+# Programs look for the library by its soname, which cargo does not make.
+folder=$target/demo
+mkdir -p "$folder"
+read -r _ soname link <<<"$(library_names "$(version)")"
+ln -sf "$library" "$folder/$soname"
+ln -sf "$library" "$folder/$link"
+"${CC:-cc}" -std=c99 -pedantic -Wall -Wextra -Werror -Iinclude examples/streaming.c -o "$folder/streaming" \
+    -L"$folder" -lapertis -Wl,-rpath,"$folder"
+
+if [ -n "$loopback" ]; then
+    trap stop_gateway EXIT
+    trap 'exit 130' INT TERM
+    start_gateway "$target/debug/apertis-gateway" || die "The loopback gateway did not start."
+    export APERTIS_API_KEY=sk-demo APERTIS_API_BASE="http://127.0.0.1:$gateway_port/v1"
+    # No proxy between us and ourselves.
+    export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1
+    echo 'No APERTIS_API_KEY: the loopback gateway answers. For a model: APERTIS_API_KEY=sk-... make demo PROMPT="..."' >&2
+fi
+if [ -n "${PROMPT:-}" ]; then "$folder/streaming" "$PROMPT"; else "$folder/streaming"; fi

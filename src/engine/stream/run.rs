@@ -1,0 +1,582 @@
+//! One request from its first attempt to its END.
+//!
+//! A stream is one task on one of the network threads. Whatever ends it (success, failure, cancellation, a panic, the end of
+//! the runtime, which drops the task where it stands), [`Ending`] hands over exactly one END with all that came.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, HeaderValue, ACCEPT, CONTENT_TYPE};
+use reqwest::{Method, Url};
+use tokio::time::Instant as Tick;
+
+use super::accumulate::Accumulator;
+use super::failure;
+use super::handle::Core;
+use super::queue::Queue;
+use crate::engine::client::Client;
+use crate::engine::config::{Secret, Timeouts};
+use crate::engine::error::{Error, Kind, Result};
+use crate::engine::event::Event;
+use crate::engine::format::{json, provider_error, Decoder, Format};
+use crate::engine::log::log;
+use crate::engine::request::{Request, Turn};
+use crate::engine::response::{text_of, Finish, Response, Timing, Usage};
+use crate::engine::runtime::Place;
+use crate::engine::schema::Validator;
+use crate::engine::transport::{headers, http, retry, sse};
+
+/// The largest answer that is taken in, in bytes after decompression.
+pub const MAX_RESPONSE: usize = 512 << 20;
+/// The largest answer that has to be held in one piece to be understood.
+pub const MAX_BODY: usize = 128 << 20;
+/// What is kept of the body of a failure.
+const MAX_ERROR_BODY: usize = 1 << 20;
+/// How long the rest of a body behind its last event is waited for, so that the connection can be used again.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// A request in the form in which it is sent, as often as it takes.
+#[derive(Debug)]
+pub struct Prepared {
+    pub method: Method,
+    pub url: Url,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub answer: Answer,
+    pub timeouts: Timeouts,
+    pub max_retries: u32,
+    /// The key that goes with it: what must not come back in a message.
+    pub key: Option<Secret>,
+    /// What the answer has to obey.
+    pub output: Option<Arc<Validator>>,
+    /// The conversation, where the stream goes on by itself after tool calls.
+    pub rounds: Option<Box<Rounds>>,
+}
+
+/// A conversation that goes on as long as the model asks for tools.
+#[derive(Debug)]
+pub struct Rounds {
+    pub request: Request,
+    /// How many times results may still be sent.
+    pub left: u32,
+}
+
+/// What is expected back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Streamed(Format),
+    Whole(Format),
+    /// Any bytes: they are the response's `raw`.
+    Raw,
+}
+
+impl Answer {
+    /// The format of an answer that has one.
+    #[must_use]
+    pub fn format(self) -> Option<Format> {
+        match self {
+            Self::Streamed(format) | Self::Whole(format) => Some(format),
+            Self::Raw => None,
+        }
+    }
+}
+
+/// Runs a stream to its END.
+pub async fn run(client: Arc<Client>, prepared: Prepared, queue: Arc<Queue>, core: Arc<Core>, place: Place, start: Instant) {
+    let mut ending = Ending::new(&prepared, queue, core.clone(), start);
+    let total = prepared.timeouts.total;
+    let outcome = {
+        let attempts = ending.rounds(&client, prepared, place.worker);
+        let limited = async {
+            match total {
+                Some(limit) => match tokio::time::timeout(limit.saturating_sub(start.elapsed()), attempts).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => {
+                        Err(Error::new(Kind::TimedOut, format!("not done within the total timeout of {} ms", limit.as_millis())))
+                    }
+                },
+                None => attempts.await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = core.cancelled() => Err(Error::new(Kind::Cancelled, "the stream was cancelled")),
+            outcome = limited => outcome,
+        }
+    };
+    ending.finish(outcome.err());
+    drop(place);
+}
+
+/// The state of a stream, and the promise of its END.
+struct Ending {
+    queue: Arc<Queue>,
+    core: Arc<Core>,
+    start: Instant,
+    answer: Answer,
+    acc: Accumulator,
+    decoder: Option<Box<dyn Decoder>>,
+    timing: Timing,
+    attempts: u32,
+    headers: Vec<(String, String)>,
+    /// The body of an answer that came in one piece.
+    body: Option<Bytes>,
+    started: bool,
+    done: bool,
+    /// The turns of the tool rounds so far, and what they used.
+    rounds: Vec<Turn>,
+    used: Usage,
+    output: Option<String>,
+}
+
+impl Ending {
+    fn new(prepared: &Prepared, queue: Arc<Queue>, core: Arc<Core>, start: Instant) -> Self {
+        Self {
+            queue,
+            core,
+            start,
+            answer: prepared.answer,
+            acc: Accumulator::default(),
+            decoder: None,
+            timing: Timing::default(),
+            attempts: 0,
+            headers: Vec::new(),
+            body: None,
+            started: false,
+            done: false,
+            rounds: Vec::new(),
+            used: Usage::default(),
+            output: None,
+        }
+    }
+
+    /// Requests until the model has no more calls, and the results between them.
+    async fn rounds(&mut self, client: &Client, mut prepared: Prepared, worker: usize) -> Result<()> {
+        loop {
+            self.attempts(client, &prepared, worker).await?;
+            self.acc.settle_calls();
+            let asks = self.acc.finish == Finish::ToolCalls && self.acc.has_calls();
+            let Some(rounds) = prepared.rounds.as_mut().filter(|_| asks) else { break };
+            if rounds.left == 0 {
+                return Err(Error::new(Kind::ToolRounds, "the model asks for more rounds of tools than were allowed"));
+            }
+            rounds.left -= 1;
+            // Before the events are there: replies may come at once.
+            self.core.round.begin(self.acc.parts());
+            self.acc.offer_calls();
+            self.flush().await;
+            // The turn goes on before its results are there: what ends the stream meanwhile hands it over.
+            let answered = self.core.round.results().await;
+            let round = self.response();
+            self.used.add(round.usage);
+            let mut new = round.turns();
+            new.extend(answered);
+            self.rounds.extend(new.iter().cloned());
+            rounds.request.turns.extend(new);
+            prepared = client.next_round(prepared)?;
+            self.acc.restart();
+            self.decoder = None;
+        }
+        self.acc.offer_calls();
+        self.note_first_delta();
+        if let (Some(output), Finish::Stop | Finish::Length | Finish::Unknown) = (&prepared.output, self.acc.finish) {
+            self.output = Some(output.check(&text_of(self.acc.parts()))?);
+        }
+        Ok(())
+    }
+
+    /// All attempts of one request and the waits between them.
+    async fn attempts(&mut self, client: &Client, prepared: &Prepared, worker: usize) -> Result<()> {
+        // Given back while results are waited for: whoever decides on a tool may take long.
+        let _turn = client.limits.turn().await;
+        client.limits.start().await;
+        self.timing.queued.get_or_insert_with(|| self.start.elapsed());
+        let pool = client.http.pool(worker, prepared.timeouts.connect, &client.settings).await?;
+        let mut taken = 0;
+        loop {
+            let mut error = match self.attempt(&pool, prepared).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            failure::judge_inside_success(&mut error);
+            if let Some(key) = &prepared.key {
+                failure::redact(&mut error, key.reveal());
+            }
+            error.detail_mut().attempts = self.attempts;
+            if !error.retryable || taken >= prepared.max_retries || self.acc.delivered() {
+                return Err(error);
+            }
+            let wait = retry::delay(&error, taken, fastrand::f64());
+            log!(Info, "attempt {} failed ({}); the next one follows in {} ms", self.attempts, summary(&error), wait.as_millis());
+            if error.kind() == Kind::RateLimited {
+                client.limits.pause(wait);
+            }
+            taken += 1;
+            self.acc.restart();
+            self.decoder = None;
+            self.body = None;
+            self.acc.notice(Event::Retry(Arc::new(error)));
+            self.flush().await;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn attempt(&mut self, pool: &reqwest::Client, prepared: &Prepared) -> Result<()> {
+        let place = prepared.url.origin().ascii_serialization();
+        self.attempts += 1;
+        log!(Debug, "{} {} (attempt {})", prepared.method, place.as_str().to_owned() + prepared.url.path(), self.attempts);
+        let sent = pool
+            .request(prepared.method.clone(), prepared.url.clone())
+            .headers(prepared.headers.clone())
+            .body(prepared.body.clone())
+            .send();
+        let first_event = prepared.timeouts.first_event.map(|limit| (Tick::now() + limit, limit));
+        let response = match first_event {
+            Some((deadline, limit)) => tokio::time::timeout_at(deadline, sent).await.map_err(|_| no_first_event(limit))?,
+            None => sent.await,
+        };
+        let response = response.map_err(|e| http::send_error(e, &place))?;
+        self.headers = headers::to_pairs(response.headers());
+        self.timing.headers = Some(self.start.elapsed());
+        let status = response.status();
+        log!(Debug, "status {status} after {} ms", self.start.elapsed().as_millis());
+        let mut reader = Reader { response, place, first_event, idle: prepared.timeouts.idle, seen_event: false, taken: 0 };
+        if !status.is_success() {
+            let body = reader.failure_body().await;
+            return Err(failure::from_answer(status.as_u16(), &self.headers, body, SystemTime::now()));
+        }
+        if !std::mem::replace(&mut self.started, true) {
+            self.acc.notice(Event::Started);
+            self.flush().await;
+        }
+        match prepared.answer.format() {
+            None => self.read_raw(reader).await,
+            Some(format) => {
+                self.decoder = Some((format.codec().decoder)());
+                self.read_answer(reader).await
+            }
+        }
+    }
+
+    async fn read_raw(&mut self, mut reader: Reader) -> Result<()> {
+        let body = reader.whole(Vec::new(), MAX_RESPONSE).await?;
+        self.body = Some(body.into());
+        Ok(())
+    }
+
+    /// Decides by what comes, not by what was asked for or what the header says, whether this is a stream.
+    async fn read_answer(&mut self, mut reader: Reader) -> Result<()> {
+        let mut head = Vec::new();
+        let mut streamed = None;
+        while streamed.is_none() {
+            let Some(chunk) = reader.chunk().await? else { break };
+            head.extend_from_slice(&chunk);
+            streamed = is_event_stream(&head, matches!(self.answer, Answer::Streamed(_)));
+            if head.len() > MAX_BODY {
+                return Err(too_large(MAX_BODY));
+            }
+        }
+        match streamed {
+            Some(true) => self.read_events(reader, head).await,
+            _ => self.read_body(reader, head).await,
+        }
+    }
+
+    async fn read_body(&mut self, mut reader: Reader, head: Vec<u8>) -> Result<()> {
+        let body = match reader.whole(head, MAX_BODY).await {
+            Ok(body) => body,
+            Err(error) => return Err(error),
+        };
+        if body.trim_ascii().is_empty() {
+            return Err(Error::new(Kind::Truncated, "the server answered with an empty body"));
+        }
+        let value = json::parse(&body).map_err(|mut error| {
+            error.detail_mut().http_status = Some(reader.response.status().as_u16());
+            error.detail_mut().body = Some(Bytes::copy_from_slice(&body[..body.len().min(MAX_ERROR_BODY)]));
+            error
+        })?;
+        self.body = Some(body.into());
+        if let Some(error) = provider_error::inside_success(&value) {
+            return Err(error);
+        }
+        let Some(decoder) = &mut self.decoder else { return Ok(()) };
+        decoder.body(&value, &mut self.acc)?;
+        self.note_first_delta();
+        Ok(())
+    }
+
+    async fn read_events(&mut self, mut reader: Reader, head: Vec<u8>) -> Result<()> {
+        let mut splitter = sse::Splitter::default();
+        let mut chunk = Bytes::from(head);
+        let ended = loop {
+            let mut events = 0usize;
+            let flow = {
+                let Some(decoder) = &mut self.decoder else { return Ok(()) };
+                let acc = &mut self.acc;
+                splitter.feed(&chunk, |frame| {
+                    events += 1;
+                    decoder.frame(frame.name, frame.data, acc)
+                })
+            };
+            reader.seen_event |= events > 0;
+            self.note_first_delta();
+            let stop = match flow {
+                Ok(flow) => flow.is_break(),
+                Err(error) => {
+                    // What stood before the failing event in the same read belongs to the caller.
+                    self.flush().await;
+                    return Err(error);
+                }
+            };
+            if !stop {
+                self.flush().await;
+            }
+            if stop {
+                break None;
+            }
+            chunk = match reader.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            };
+        };
+        let Some(decoder) = &mut self.decoder else { return Ok(()) };
+        let acc = &mut self.acc;
+        splitter.finish(|frame| {
+            let whole = frame.data.trim_ascii() == b"[DONE]" || json::parse(frame.data).is_ok();
+            if whole {
+                // It is the last one whatever the decoder says.
+                let _ = decoder.frame(frame.name, frame.data, acc)?;
+            }
+            Ok(())
+        })?;
+        if !decoder.is_complete() {
+            return Err(ended.unwrap_or_else(|| {
+                if splitter.saw_fields() {
+                    Error::new(Kind::Truncated, "the stream ended before its end")
+                } else {
+                    Error::new(Kind::Protocol, "the server's answer is not an event stream")
+                }
+            }));
+        }
+        if ended.is_none() {
+            reader.drain();
+        }
+        Ok(())
+    }
+
+    fn note_first_delta(&mut self) {
+        if self.timing.first_delta.is_none() && self.acc.delivered() {
+            self.timing.first_delta = Some(self.start.elapsed());
+        }
+    }
+
+    /// Hands the events of a read to the queue, and waits while there is no room for more.
+    async fn flush(&mut self) {
+        if !self.acc.outbox().is_empty() {
+            if let Some(room) = self.queue.push(self.core.id, self.acc.outbox()) {
+                room.notified().await;
+            }
+        }
+    }
+
+    /// Hands over the END; later calls do nothing.
+    fn finish(&mut self, error: Option<Error>) {
+        if std::mem::replace(&mut self.done, true) {
+            return;
+        }
+        self.timing.total = Some(self.start.elapsed());
+        let mut response = self.response();
+        response.rounds = std::mem::take(&mut self.rounds);
+        response.output = self.output.take();
+        let last = std::mem::replace(&mut response.usage, self.used);
+        response.usage.add(last);
+        if error.is_some() && response.finish_reason.is_none() {
+            response.finish = if self.started { Finish::Interrupted } else { Finish::Unknown };
+        }
+        let error = error.map(|mut error| {
+            let detail = error.detail_mut();
+            detail.attempts = self.attempts;
+            if detail.request_id.is_none() {
+                detail.request_id.clone_from(&response.request_id);
+            }
+            log!(Info, "ended: {}", summary(&error));
+            Arc::new(error)
+        });
+        self.acc.notice(Event::End { response: Arc::new(response), error });
+        // The END is taken in whether there is room or not.
+        let _ = self.queue.push(self.core.id, self.acc.outbox());
+    }
+
+    fn response(&mut self) -> Response {
+        let assembled = self.decoder.as_mut().map(|decoder| decoder.assemble(&self.acc)).unwrap_or_default();
+        let raw = match self.body.take() {
+            Some(body) => body,
+            None if assembled.raw.is_null() => Bytes::new(),
+            None => Bytes::from(assembled.raw.to_string()),
+        };
+        Response {
+            format: self.answer.format().unwrap_or_default(),
+            id: self.acc.id.take(),
+            model: self.acc.model.take(),
+            parts: self.acc.take_parts(),
+            finish: self.acc.finish,
+            finish_reason: self.acc.finish_reason.take(),
+            usage: self.acc.usage,
+            timing: self.timing,
+            attempts: self.attempts,
+            request_id: headers::request_id(&self.headers),
+            headers: std::mem::take(&mut self.headers),
+            native: assembled.native,
+            raw,
+            rounds: Vec::new(),
+            output: None,
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if !self.done {
+            let error = if std::thread::panicking() {
+                Error::new(Kind::Internal, "a fault inside the library ended this stream; please report it")
+            } else {
+                Error::new(Kind::Shutdown, "the library was shut down")
+            };
+            self.finish(Some(error));
+        }
+    }
+}
+
+/// The body of an answer under its limits of time and size.
+struct Reader {
+    response: reqwest::Response,
+    place: String,
+    first_event: Option<(Tick, Duration)>,
+    idle: Option<Duration>,
+    seen_event: bool,
+    taken: usize,
+}
+
+impl Reader {
+    /// The next piece; `None` at the end.
+    async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let idle = self.idle.map(|limit| (Tick::now() + limit, limit));
+        let first = self.first_event.filter(|_| !self.seen_event);
+        let chunk = match (idle, first) {
+            (None, None) => self.response.chunk().await,
+            (idle, first) => {
+                // Whichever comes first; ties go to the more telling one.
+                let first_rules = match (idle, first) {
+                    (Some((idle, _)), Some((first, _))) => first <= idle,
+                    (_, first) => first.is_some(),
+                };
+                let (deadline, limit) = if first_rules { first } else { idle }.unwrap_or((Tick::now(), Duration::ZERO));
+                tokio::time::timeout_at(deadline, self.response.chunk()).await.map_err(|_| {
+                    if first_rules {
+                        no_first_event(limit)
+                    } else {
+                        Error::new(Kind::TimedOut, format!("nothing came for the idle timeout of {} ms", limit.as_millis()))
+                            .retryable()
+                    }
+                })?
+            }
+        };
+        let chunk = chunk.map_err(|e| http::body_error(e, &self.place))?;
+        let size = chunk.as_ref().map_or(0, Bytes::len);
+        log!(Trace, "{size} bytes");
+        self.taken += size;
+        if self.taken > MAX_RESPONSE {
+            return Err(too_large(MAX_RESPONSE));
+        }
+        Ok(chunk)
+    }
+
+    /// Reads what may follow the last event, in a task of its own that nobody waits for: a connection whose body was read to
+    /// its end can serve again.
+    fn drain(mut self) {
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(DRAIN, async { while let Ok(Some(_)) = self.response.chunk().await {} }).await;
+        });
+    }
+
+    /// The rest of the body behind `body`.
+    async fn whole(&mut self, mut body: Vec<u8>, limit: usize) -> Result<Vec<u8>> {
+        while let Some(chunk) = self.chunk().await? {
+            if body.len() + chunk.len() > limit {
+                return Err(too_large(limit));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// As much of a failure's body as can be had; the status is known, so nothing that goes wrong here matters more.
+    async fn failure_body(&mut self) -> Bytes {
+        let mut body = Vec::new();
+        while let Ok(Some(chunk)) = self.chunk().await {
+            let room = MAX_ERROR_BODY - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if body.len() == MAX_ERROR_BODY {
+                break;
+            }
+        }
+        body.into()
+    }
+}
+
+/// Whether a body is an event stream, by its first characters; `None`: too early to tell.
+fn is_event_stream(head: &[u8], asked_for: bool) -> Option<bool> {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    // A comment or an empty line begins event streams alone; JSON may begin with blanks.
+    let first = head.iter().copied().find(|b| !b.is_ascii_whitespace());
+    match first {
+        // Blank lines keep a stream alive before it begins.
+        None if asked_for && head.len() > 4096 => Some(true),
+        None => None,
+        Some(b'{' | b'[' | b'<' | b'"') => Some(false),
+        Some(_) if asked_for => Some(true),
+        Some(b':') => Some(true),
+        Some(_) => {
+            let head = head.trim_ascii_start();
+            let fields = [&b"data:"[..], b"event:", b"id:", b"retry:"];
+            if fields.iter().any(|f| head.starts_with(f)) {
+                Some(true)
+            } else if fields.iter().any(|f| f.starts_with(head)) {
+                None
+            } else {
+                Some(false)
+            }
+        }
+    }
+}
+
+/// An error for the log: what a provider says in words may repeat contents, so it is left out.
+fn summary(error: &Error) -> String {
+    let status = error.http_status.map_or_else(String::new, |s| format!(", status {s}"));
+    format!("{:?}{status}", error.kind())
+}
+
+fn no_first_event(limit: Duration) -> Error {
+    Error::new(Kind::TimedOut, format!("no event within the first-event timeout of {} ms", limit.as_millis())).retryable()
+}
+
+fn too_large(limit: usize) -> Error {
+    Error::new(Kind::TooLarge, format!("the answer is larger than {limit} bytes"))
+}
+
+/// The headers that every request has; the caller's come on top.
+pub fn usual_headers(answer: Answer, content_type: Option<HeaderValue>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let accept = match answer {
+        Answer::Streamed(_) => "text/event-stream",
+        Answer::Whole(_) => "application/json",
+        Answer::Raw => "*/*",
+    };
+    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    headers
+}
