@@ -27,7 +27,7 @@ uninstall:               ## takes away what install put there
 	@scripts/install.sh uninstall
 
 # The question exactly as it was given, dollar signs included.
-demo: override PROMPT := $(value PROMPT)
-demo: export PROMPT
+override PROMPT := $(value PROMPT)
+export PROMPT
 
 .PHONY: help demo test header release install uninstall

@@ -449,6 +449,9 @@ typedef enum apertis_log_level {
      * Each request: method, URL without its query, status, time.
      */
     APERTIS_LOG_DEBUG = 4,
+    /**
+     * Each network read: its size.
+     */
     APERTIS_LOG_TRACE = 5,
 } apertis_log_level;
 
@@ -552,7 +555,7 @@ const char *apertis_status_name(int32_t status);
 void apertis_error_free(struct apertis_error *error);
 
 /**
- * Which error: an apertis_status below 0. APERTIS_ERROR_INVALID_HANDLE where `error` is no error.
+ * Which error: an apertis_status below 0. APERTIS_OK where `error` is no error: that of an END that succeeded is NULL.
  *
  * Threads: any. From callbacks: yes. Blocks: no.
  */

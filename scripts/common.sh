@@ -25,7 +25,7 @@ build() {
 # Library, gateway and tests share one build as long as all of them ask for the whole workspace: cargo compiles a
 # dependency once for each set of features, and the set is that of everything it is asked for.
 build_development() {
-    build build --workspace --lib --bins
+    build build --workspace --lib "$@"
 }
 
 # The version in Cargo.toml.

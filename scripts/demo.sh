@@ -12,7 +12,7 @@ loopback=
 library=$target/debug/libapertis.so
 [ "$(uname -s)" = Darwin ] && library=$target/debug/libapertis.dylib
 [ -e "$library" ] || echo "Building the library in the development profile; the first time takes a minute or two." >&2
-if [ -n "$loopback" ]; then build_development; else build build --lib; fi
+if [ -n "$loopback" ]; then build_development --bins; else build_development; fi
 
 # Programs look for the library by its soname, which cargo does not make.
 folder=$target/demo

@@ -31,7 +31,7 @@ exit_status_of_the_script_is() {
     same $? "$1"
 }
 
-build_development
+build_development --bins
 start_gateway "$(target_directory)/debug/apertis-gateway" || die "The loopback gateway did not start."
 # What is built once is not spoken of again.
 scripts/demo.sh >/dev/null 2>&1

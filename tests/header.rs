@@ -9,9 +9,6 @@ use std::path::{Path, PathBuf};
 const PENDING: &[(&str, &str)] = &[
     ("apertis_cassette", "recording and replaying of traffic comes in a later version"),
     ("apertis_config_set_cassette", "recording and replaying of traffic comes in a later version"),
-    ("apertis_request_set_output_schema", "the check of answers against a schema is being written"),
-    ("apertis_request_set_max_tool_rounds", "tool rounds are being written"),
-    ("apertis_stream_reply", "tool rounds are being written"),
 ];
 
 /// cbindgen has one setting for two types: with `usize_is_size_t` an `isize` becomes `ptrdiff_t`. On every platform with

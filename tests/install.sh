@@ -90,7 +90,7 @@ find_package_refuses() {
     fails cmake -S tests/install -B "$work/refused" -DCMAKE_PREFIX_PATH="$prefix" -DPROGRAM="$program" "$@"
 }
 
-build_development
+build_development --bins
 start_gateway "$(target_directory)/debug/apertis-gateway" || die "The loopback gateway did not start."
 export APERTIS_API_KEY=sk-install APERTIS_API_BASE=http://127.0.0.1:$gateway_port/v1
 # The release is built here, where its output can be seen.

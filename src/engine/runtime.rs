@@ -62,6 +62,31 @@ struct Stop {
     deadline: Mutex<Option<Instant>>,
 }
 
+/// How a new thread tells whether it could begin.
+type Begun = (Mutex<Option<io::Result<Handle>>>, Condvar);
+
+trait Announce {
+    fn say(&self, begun: io::Result<Handle>);
+    fn hear(&self) -> io::Result<Handle>;
+}
+
+impl Announce for Begun {
+    fn say(&self, begun: io::Result<Handle>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun);
+        self.1.notify_one();
+    }
+
+    fn hear(&self) -> io::Result<Handle> {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match slot.take() {
+                Some(begun) => return begun,
+                None => slot = self.1.wait(slot).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
 /// Counts a stream on its thread while it lives.
 pub struct Place {
     pub worker: usize,
@@ -116,17 +141,25 @@ impl Runtime {
     }
 
     fn start_worker(self: &Arc<Self>, number: usize) -> io::Result<Worker> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .thread_name("apertis-lookup")
-            .thread_keep_alive(LOOKUP_THREAD_IDLE)
-            .max_blocking_threads(1)
-            .build()?;
-        let handle = runtime.handle().clone();
+        let begun = Arc::new((Mutex::new(None), Condvar::new()));
         let stop = Arc::<Stop>::default();
-        let (life, asked) = (self.clone(), stop.clone());
+        let (life, asked, begin) = (self.clone(), stop.clone(), begun.clone());
         let thread = std::thread::Builder::new().name(format!("apertis-net-{number}")).spawn(move || {
             NETWORK.set(true);
+            // Built here and not by the caller, on whose thread it would leave thread-local memory behind.
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .thread_name("apertis-lookup")
+                .thread_keep_alive(LOOKUP_THREAD_IDLE)
+                .max_blocking_threads(1)
+                .build();
+            let runtime = match runtime {
+                Ok(runtime) => {
+                    begin.say(Ok(runtime.handle().clone()));
+                    runtime
+                }
+                Err(e) => return begin.say(Err(e)),
+            };
             runtime.block_on(asked.now.notified());
             let deadline = *asked.deadline.lock().unwrap_or_else(PoisonError::into_inner);
             // Drops every task, which ends its stream; then waits for a look-up, if one is under way.
@@ -134,6 +167,7 @@ impl Runtime {
             life.lock().running -= 1;
             life.ended.notify_all();
         })?;
+        let handle = begun.hear()?;
         Ok(Worker { handle, load: Arc::default(), stop, thread })
     }
 

@@ -233,13 +233,13 @@ pub unsafe extern "C" fn apertis_error_free(error: *mut apertis_error) {
     });
 }
 
-/// Which error: an apertis_status below 0. APERTIS_ERROR_INVALID_HANDLE where `error` is no error.
+/// Which error: an apertis_status below 0. APERTIS_OK where `error` is no error: that of an END that succeeded is NULL.
 ///
 /// Threads: any. From callbacks: yes. Blocks: no.
 #[no_mangle]
 pub unsafe extern "C" fn apertis_error_status(error: *const apertis_error) -> i32 {
     value(
-        APERTIS_ERROR_INVALID_HANDLE as i32,
+        APERTIS_OK as i32,
         || Ok(apertis_status::from(handle::get::<ErrorHandle>(error)?.error.kind()) as i32),
     )
 }

@@ -46,6 +46,7 @@ static void fork_once(apertis_client *client, apertis_stream *stream, apertis_qu
     int status = 0;
     pid_t child;
     fflush(NULL);
+    story_sleep_ms(50);                 /* between two deltas: ASan's allocator does not survive a fork while another thread is in it */
     child = fork();
     CHECK(child >= 0);
     if (child == 0) {

@@ -9,15 +9,82 @@ use crate::engine::error::{Error, Kind, Result};
 /// Parses what should be JSON. Bytes that are no UTF-8 and halves of surrogate pairs become U+FFFD: a damaged character
 /// is no reason to lose an answer.
 pub fn parse(data: &[u8]) -> Result<Value> {
+    parse_with(data, |_| char::REPLACEMENT_CHARACTER)
+}
+
+/// The same for an event of a stream, where the other half of a pair may come with the next delta: servers that cut by
+/// UTF-16 units do that. Halves are kept as stand-ins, which the accumulator joins.
+pub fn parse_event(data: &[u8]) -> Result<Value> {
+    parse_with(data, surrogate::stand_in)
+}
+
+fn parse_with(data: &[u8], half: fn(u16) -> char) -> Result<Value> {
     match serde_json::from_slice(data) {
         Ok(value) => Ok(value),
-        Err(first) => serde_json::from_str(&repair(data))
+        Err(first) => serde_json::from_str(&repair(data, half))
             .map_err(|_| Error::new(Kind::Protocol, format!("the server sent something that is not JSON: {first}"))),
     }
 }
 
-/// Replaces what JSON text must not hold but servers send: invalid UTF-8 and lone surrogate escapes.
-fn repair(data: &[u8]) -> String {
+/// Halves of surrogate pairs in our strings, which cannot hold them: each of the 2048 has a code point at the end of the
+/// last private plane, where no provider has business.
+pub mod surrogate {
+    const FIRST: u32 = 0x10_F800;
+
+    /// The code point that stands for a half.
+    #[must_use]
+    pub fn stand_in(unit: u16) -> char {
+        char::from_u32(FIRST + u32::from(unit & 0x7FF)).unwrap_or(char::REPLACEMENT_CHARACTER)
+    }
+
+    /// Which half a code point stands for.
+    #[must_use]
+    pub fn half(stand_in: char) -> Option<u16> {
+        let offset = u32::from(stand_in).checked_sub(FIRST)?;
+        Some(0xD800 | offset as u16)
+    }
+
+    /// Whether a half is the first of its pair.
+    #[must_use]
+    pub fn is_high(unit: u16) -> bool {
+        unit < 0xDC00
+    }
+
+    /// The character of a pair.
+    #[must_use]
+    pub fn join(high: u16, low: u16) -> char {
+        let code = 0x10000 + ((u32::from(high) - 0xD800) << 10) + (u32::from(low) - 0xDC00);
+        char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+    }
+
+    /// Whether a text may hold stand-ins: it has the byte that they begin with, which is rare otherwise.
+    #[must_use]
+    pub fn suspect(text: &str) -> bool {
+        memchr::memchr(0xF4, text.as_bytes()).is_some()
+    }
+
+    /// Joins halves that stand side by side; what stays alone becomes U+FFFD.
+    #[must_use]
+    pub fn mend(text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            let low = chars.peek().copied().and_then(half).filter(|unit| !is_high(*unit));
+            match (half(c), low) {
+                (None, _) => out.push(c),
+                (Some(high), Some(low)) if is_high(high) => {
+                    out.push(join(high, low));
+                    chars.next();
+                }
+                _ => out.push(char::REPLACEMENT_CHARACTER),
+            }
+        }
+        out
+    }
+}
+
+/// Replaces what JSON text must not hold but servers send: invalid UTF-8, and lone surrogate escapes by what `half` gives.
+fn repair(data: &[u8], half: fn(u16) -> char) -> String {
     let text = String::from_utf8_lossy(data);
     let mut out = String::with_capacity(text.len());
     let mut rest: &str = &text;
@@ -27,17 +94,16 @@ fn repair(data: &[u8]) -> String {
         let taken = match unit(escape) {
             Some(high @ 0xD800..=0xDBFF) => match unit(escape.get(6..).unwrap_or("")) {
                 Some(low @ 0xDC00..=0xDFFF) => {
-                    let code = 0x10000 + ((u32::from(high) - 0xD800) << 10) + (u32::from(low) - 0xDC00);
-                    out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+                    out.push(surrogate::join(high, low));
                     12
                 }
                 _ => {
-                    out.push(char::REPLACEMENT_CHARACTER);
+                    out.push(half(high));
                     6
                 }
             },
-            Some(0xDC00..=0xDFFF) => {
-                out.push(char::REPLACEMENT_CHARACTER);
+            Some(low @ 0xDC00..=0xDFFF) => {
+                out.push(half(low));
                 6
             }
             // The backslash and what it escapes, which may be a backslash too.
@@ -117,6 +183,18 @@ mod tests {
         for bad in [&b"{"[..], b"", b"nope", b"{\"a\":\"\\u12\"}", b"\"\\"] {
             assert_eq!(parse(bad).unwrap_err().kind(), Kind::Protocol);
         }
+    }
+
+    #[test]
+    fn halves_of_a_pair_meet_again() {
+        let value = parse_event(br#"{"a":"x\ud83d","b":"\ude00y","c":"\ud83d\ud83d\ude00"}"#).unwrap();
+        let text = |field: &str| value[field].as_str().unwrap().to_owned();
+        assert_eq!(surrogate::mend(&(text("a") + &text("b"))), "x\u{1f600}y");
+        assert_eq!(surrogate::mend(&text("c")), "\u{fffd}\u{1f600}");
+        for unit in [0xD800u16, 0xDBFF, 0xDC00, 0xDFFF] {
+            assert_eq!(surrogate::half(surrogate::stand_in(unit)), Some(unit));
+        }
+        assert_eq!(surrogate::half('x'), None);
     }
 
     #[test]

@@ -63,13 +63,14 @@ impl ProviderError {
     fn from_object(error: &Map<String, Value>) -> Self {
         let code = scalar(error, "code").map(Cow::into_owned);
         let status = code.as_deref().or(scalar(error, "status").as_deref()).and_then(|c| c.parse().ok());
-        let mut message = text(error, "message").map(str::to_owned);
-        // OpenRouter: "Provider returned error", and what the provider really said as a string of JSON.
-        if let Some(raw) = super::json::object(error, "metadata").and_then(|m| text(m, "raw")) {
+        // OpenRouter keeps what the upstream provider said as a string of JSON. The message stays OpenRouter's; the rest is
+        // in the error's body.
+        let upstream = || {
+            let raw = text(super::json::object(error, "metadata")?, "raw")?;
             let inner = serde_json::from_str::<Value>(raw).ok();
-            let said = inner.as_ref().and_then(Self::find).map_or_else(|| raw.to_owned(), |e| e.message);
-            message = Some(message.map_or_else(|| said.clone(), |m| format!("{m}: {said}")));
-        }
+            Some(inner.as_ref().and_then(Self::find).map_or_else(|| raw.to_owned(), |e| e.message))
+        };
+        let message = text(error, "message").map(str::to_owned).or_else(upstream);
         Self {
             message: message
                 .unwrap_or_else(|| text(error, "detail").map_or_else(|| Value::Object(error.clone()).to_string(), str::to_owned)),
@@ -217,8 +218,8 @@ mod tests {
             (r#"{"error":{"message":"m","type":"t","param":null,"code":"c"}}"#, "m", Some("c")),
             (r#"{"type":"error","error":{"type":"overloaded_error","message":"m"},"request_id":"req_1"}"#, "m", None),
             (
-                r#"{"error":{"code":429,"message":"m","metadata":{"raw":"{\"error\":{\"message\":\"inner\"}}"}}}"#,
-                "m: inner",
+                r#"{"error":{"code":429,"metadata":{"raw":"{\"error\":{\"message\":\"inner\"}}"}}}"#,
+                "inner",
                 Some("429"),
             ),
             (r#"{"code":"invalid-argument","error":"m"}"#, "m", Some("invalid-argument")),

@@ -1,9 +1,11 @@
 //! The only place that knows how deltas become a response, and which events they are on the way.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::engine::format::json::surrogate;
 use crate::engine::event::{CallName, Event, Outbox};
 use crate::engine::request::Part;
 use crate::engine::response::{Finish, Usage};
@@ -24,6 +26,8 @@ pub struct Accumulator {
     /// Names that events of a call share; as long as `parts`, or shorter.
     names: Vec<Option<Arc<CallName>>>,
     outbox: Outbox,
+    /// The first half of a surrogate pair whose second half may come with the next piece of this part.
+    half: Option<(At, u16)>,
     /// Something that cannot be taken back was handed to the caller, or is about to be.
     delivered: bool,
 }
@@ -46,6 +50,7 @@ impl Accumulator {
 
     /// A piece of a part's text: answer, reasoning or refusal by the part's kind.
     pub fn piece(&mut self, at: At, piece: &str) {
+        let piece = &*self.mend(at, piece);
         if piece.is_empty() {
             return;
         }
@@ -70,6 +75,24 @@ impl Accumulator {
         self.outbox.push(event);
     }
 
+    /// Joins what a server cut in the middle of a surrogate pair; see [`surrogate`].
+    fn mend<'a>(&mut self, at: At, piece: &'a str) -> Cow<'a, str> {
+        let waiting = self.half.take_if(|(part, _)| *part == at);
+        if piece.is_empty() || (waiting.is_none() && !surrogate::suspect(piece)) {
+            self.half = self.half.or(waiting);
+            return Cow::Borrowed(piece);
+        }
+        let mut text = String::with_capacity(piece.len() + 4);
+        text.extend(waiting.map(|(_, unit)| surrogate::stand_in(unit)));
+        text.push_str(piece);
+        let last = text.chars().next_back().and_then(surrogate::half).filter(|unit| surrogate::is_high(*unit));
+        if let Some(unit) = last {
+            text.pop();
+            self.half = Some((at, unit));
+        }
+        Cow::Owned(surrogate::mend(&text))
+    }
+
     /// What a call is called; a first value stays.
     pub fn name_call(&mut self, at: At, new_id: Option<&str>, new_name: Option<&str>) {
         if let Some(Part::ToolCall { id, name, .. }) = self.parts.get_mut(at) {
@@ -88,6 +111,7 @@ impl Accumulator {
 
     /// A piece of a call's arguments.
     pub fn arguments(&mut self, at: At, piece: &str) {
+        let piece = &*self.mend(at, piece);
         if piece.is_empty() {
             return;
         }
@@ -130,7 +154,8 @@ impl Accumulator {
 
     /// A provider's event without a kind of its own, for whoever wants it.
     pub fn other(&mut self, json: &Value) {
-        self.outbox.push(Event::Other(json.to_string()));
+        let text = json.to_string();
+        self.outbox.push(Event::Other(if surrogate::suspect(&text) { surrogate::mend(&text) } else { text }));
     }
 
     /// Something of the answer was found before it was known that it would be the caller's: makes its events now.
@@ -247,6 +272,20 @@ mod tests {
         let events: Vec<Event> = acc.outbox().drain().collect();
         assert!(matches!(&events[..], [Event::Text(t)] if t == "ab"));
         assert_eq!(acc.parts(), [Part::text("ab")]);
+    }
+
+    #[test]
+    fn a_pair_that_was_cut_is_one_character_again() {
+        let mut acc = Accumulator::default();
+        let (high, low) = (surrogate::stand_in(0xD83C).to_string(), surrogate::stand_in(0xDF89).to_string());
+        let at = acc.open(Part::text(""));
+        for piece in ["a", &high, "", &low, "b", &low, &high, "c"] {
+            acc.piece(at, piece);
+        }
+        let events: Vec<Event> = acc.outbox().drain().collect();
+        let expected = "a\u{1f389}b\u{fffd}\u{fffd}c";
+        assert!(matches!(&events[..], [Event::Text(t)] if t == expected), "{events:?}");
+        assert_eq!(acc.parts(), [Part::text(expected)]);
     }
 
     #[test]

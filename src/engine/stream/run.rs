@@ -19,7 +19,7 @@ use crate::engine::client::Client;
 use crate::engine::config::{Secret, Timeouts};
 use crate::engine::error::{Error, Kind, Result};
 use crate::engine::event::Event;
-use crate::engine::format::{json, provider_error, Decoder, Format};
+use crate::engine::format::{json, Decoder, Format};
 use crate::engine::log::log;
 use crate::engine::request::{Request, Turn};
 use crate::engine::response::{text_of, Finish, Response, Timing, Usage};
@@ -297,9 +297,6 @@ impl Ending {
             error
         })?;
         self.body = Some(body.into());
-        if let Some(error) = provider_error::inside_success(&value) {
-            return Err(error);
-        }
         let Some(decoder) = &mut self.decoder else { return Ok(()) };
         decoder.body(&value, &mut self.acc)?;
         self.note_first_delta();
@@ -411,11 +408,14 @@ impl Ending {
 
     fn response(&mut self) -> Response {
         let assembled = self.decoder.as_mut().map(|decoder| decoder.assemble(&self.acc)).unwrap_or_default();
-        let raw = match self.body.take() {
-            Some(body) => body,
-            None if assembled.raw.is_null() => Bytes::new(),
-            None => Bytes::from(assembled.raw.to_string()),
-        };
+        let mut raw = if assembled.raw.is_null() { String::new() } else { assembled.raw.to_string() };
+        let mut native = assembled.native;
+        if json::surrogate::suspect(&raw) {
+            // What a decoder keeps as it came may hold halves of characters that are whole in the parts.
+            raw = json::surrogate::mend(&raw);
+            native = native.map(|n| serde_json::from_str(&json::surrogate::mend(&n.to_string())).unwrap_or(n));
+        }
+        let raw = self.body.take().unwrap_or_else(|| Bytes::from(raw));
         Response {
             format: self.answer.format().unwrap_or_default(),
             id: self.acc.id.take(),
@@ -428,7 +428,7 @@ impl Ending {
             attempts: self.attempts,
             request_id: headers::request_id(&self.headers),
             headers: std::mem::take(&mut self.headers),
-            native: assembled.native,
+            native,
             raw,
             rounds: Vec::new(),
             output: None,

@@ -74,7 +74,7 @@ impl Decoder for ChatDecoder {
             self.done = true;
             return Ok(ControlFlow::Break(()));
         }
-        let Ok(chunk) = json::parse(data) else {
+        let Ok(chunk) = json::parse_event(data) else {
             // Gateways write status lines that are no JSON between the chunks.
             out.other(&Value::from(String::from_utf8_lossy(data)));
             return Ok(ControlFlow::Continue(()));
@@ -585,16 +585,18 @@ fn usage_of(fields: &Map<String, Value>) -> Option<Usage> {
     let input = object(usage, "prompt_tokens_details");
     let output = object(usage, "completion_tokens_details");
     let top = |field: &str| count(usage.get(field));
+    // Where a provider's own field is zero and there are no details, nobody counted.
+    let own = |field: &str| top(field).filter(|n| *n > 0);
     let within = |details: Option<&Map<String, Value>>, field: &str| details.and_then(|d| count(d.get(field)));
     Some(Usage {
         input: top("prompt_tokens").or_else(|| top("input_tokens")),
         output: top("completion_tokens").or_else(|| top("output_tokens")),
         total: top("total_tokens"),
         cached_input: within(input, "cached_tokens")
-            .or_else(|| top("prompt_cache_hit_tokens"))
-            .or_else(|| top("cached_tokens"))
-            .or_else(|| top("cache_read_input_tokens")),
-        cache_write: within(input, "cache_write_tokens").or_else(|| top("cache_creation_input_tokens")),
-        reasoning: within(output, "reasoning_tokens").or_else(|| top("reasoning_tokens")),
+            .or_else(|| own("prompt_cache_hit_tokens"))
+            .or_else(|| own("cached_tokens"))
+            .or_else(|| own("cache_read_input_tokens")),
+        cache_write: within(input, "cache_write_tokens").or_else(|| own("cache_creation_input_tokens")),
+        reasoning: within(output, "reasoning_tokens").or_else(|| own("reasoning_tokens")),
     })
 }

@@ -1,7 +1,7 @@
 //! From the events of Messages, or from a whole message, to deltas.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use serde::de::IgnoredAny;
@@ -24,6 +24,8 @@ pub struct MessagesDecoder {
     usage: Map<String, Value>,
     blocks: Vec<Block>,
     by_index: HashMap<u64, usize>,
+    /// The index of a block that comes without one.
+    next_index: u64,
     started: bool,
     /// Why the model stopped is known.
     stopped: bool,
@@ -99,7 +101,7 @@ impl Decoder for MessagesDecoder {
             return Ok(ControlFlow::Continue(()));
         }
         let name = std::str::from_utf8(name).unwrap_or("");
-        let Ok(event) = json::parse(data) else {
+        let Ok(event) = json::parse_event(data) else {
             let said = Value::from(String::from_utf8_lossy(data));
             if name == "error" {
                 return Err(failure(&said));
@@ -183,7 +185,7 @@ impl MessagesDecoder {
             },
             "content_block_start" => {
                 if let Some(block) = object(fields, "content_block") {
-                    let index = count(fields.get("index")).unwrap_or_else(|| self.next_index());
+                    let index = count(fields.get("index")).unwrap_or(self.next_index);
                     let n = self.open(index, block, out);
                     if self.blocks[n].what == What::Opaque {
                         out.other(event);
@@ -212,8 +214,9 @@ impl MessagesDecoder {
                 return Ok(ControlFlow::Break(()));
             }
             "message" => self.whole(fields, out)?,
-            "error" => return Err(failure(event)),
             "ping" => {}
+            // The type may be the error's own.
+            _ if name == "error" => return Err(failure(event)),
             _ if fields.is_empty() => {}
             _ => out.other(event),
         }
@@ -241,7 +244,7 @@ impl MessagesDecoder {
         match message.get("content") {
             Some(Value::Array(content)) => {
                 for block in content.iter().filter_map(Value::as_object) {
-                    let index = self.next_index();
+                    let index = self.next_index;
                     let n = self.open(index, block, out);
                     if self.blocks[n].what == What::Opaque {
                         out.other(&json!({"type": "content_block_start", "index": index, "content_block": block}));
@@ -287,10 +290,6 @@ impl MessagesDecoder {
         }
     }
 
-    fn next_index(&self) -> u64 {
-        self.blocks.iter().map(|block| block.index + 1).max().unwrap_or(0)
-    }
-
     /// The block that an event is about: by its index, else the last one.
     fn find(&self, fields: &Map<String, Value>) -> Option<usize> {
         match count(fields.get("index")) {
@@ -329,6 +328,7 @@ impl MessagesDecoder {
         let json = if what == What::Opaque { Map::new() } else { block.clone() };
         self.blocks.push(Block { at, index, what, json, input: String::new(), in_pieces: false, closed: false });
         self.by_index.insert(index, self.blocks.len() - 1);
+        self.next_index = self.next_index.max(index.saturating_add(1));
         self.blocks.len() - 1
     }
 
@@ -347,7 +347,7 @@ impl MessagesDecoder {
             ("text_delta" | "thinking_delta", Some(What::Opaque), Some(n)) => Some(n),
             ("text_delta", Some(What::Text), n) | ("thinking_delta", Some(What::Thinking), n) => n,
             ("text_delta" | "thinking_delta", ..) => {
-                let index = count(fields.get("index")).unwrap_or_else(|| self.next_index());
+                let index = count(fields.get("index")).unwrap_or(self.next_index);
                 let block = match kind {
                     "text_delta" => json!({"type": "text", "text": ""}),
                     _ => json!({"type": "thinking", "thinking": "", "signature": ""}),
@@ -420,9 +420,8 @@ impl MessagesDecoder {
     /// The content as it may go back: block by block as it came, without what the provider would have to refuse.
     fn native(&self, content: &[Value], finish: Finish) -> Option<Value> {
         let complete = self.is_complete();
-        let of = |block: &Value, field: &str| block.get(field).and_then(Value::as_str).unwrap_or("").to_owned();
-        let says_something = content.iter().any(|b| b["type"] == "text" && !of(b, "text").trim().is_empty());
-        let answered = |id: &str| content.iter().any(|b| of(b, "tool_use_id") == id);
+        let answered: HashSet<&str> = content.iter().map(|block| of(block, "tool_use_id")).collect();
+        let says_something = content.iter().any(|block| block["type"] == "text" && !of(block, "text").trim().is_empty());
         let keeps = |(block, json): &(&Block, &Value)| match block.what {
             // Blank text is taken beside real text only, empty text nowhere.
             What::Text => {
@@ -434,7 +433,9 @@ impl MessagesDecoder {
             What::Redacted => true,
             // What was refused or cut off is not executed, and a call without a result cannot be sent.
             What::Call => complete && finish != Finish::Refusal,
-            What::Opaque => complete || (block.closed && (!of(json, "type").ends_with("tool_use") || answered(&of(json, "id")))),
+            What::Opaque => {
+                complete || (block.closed && (!of(json, "type").ends_with("tool_use") || answered.contains(of(json, "id"))))
+            }
         };
         let mut kept: Vec<(&Block, &Value)> = self.blocks.iter().zip(content).filter(|pair| keeps(pair)).collect();
         // A turn that ends in thinking is refused, unless it is to go on.
@@ -518,6 +519,11 @@ impl Block {
         }
         json.into()
     }
+}
+
+/// A text field of a block.
+fn of<'a>(block: &'a Value, field: &str) -> &'a str {
+    block.get(field).and_then(Value::as_str).unwrap_or("")
 }
 
 /// An input from its text; a text that was cut off stays text.

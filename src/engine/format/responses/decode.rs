@@ -1,6 +1,7 @@
 //! From the events of Responses, or from a whole response object, to deltas.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -72,15 +73,14 @@ impl Decoder for ResponsesDecoder {
                 return Ok(ControlFlow::Continue(()));
             }
         }
-        let event = match json::parse(data) {
+        let event = match json::parse_event(data) {
             Ok(Value::Object(event)) => event,
-            Ok(other) => {
-                out.other(&other);
-                return Ok(ControlFlow::Continue(()));
+            _ if fallback == "error" => {
+                return Err(ProviderError::in_failure(data).into_error(200, Bytes::copy_from_slice(data)));
             }
-            Err(_) => {
+            other => {
                 // Gateways write status lines that are no JSON between the events.
-                out.other(&Value::from(String::from_utf8_lossy(data)));
+                out.other(&other.unwrap_or_else(|_| String::from_utf8_lossy(data).into()));
                 return Ok(ControlFlow::Continue(()));
             }
         };
@@ -90,7 +90,9 @@ impl Decoder for ResponsesDecoder {
 
     fn body(&mut self, body: &Value, out: &mut Accumulator) -> Result<()> {
         match body {
-            Value::Object(fields) if fields.get("output").is_some_and(Value::is_array) || text(fields, "status").is_some() => {
+            Value::Object(fields)
+                if fields.get("output").is_some_and(Value::is_array) || text(fields, "object") == Some("response") =>
+            {
                 self.last(fields.clone(), None, out)?;
                 if self.done {
                     return Ok(());
@@ -128,20 +130,20 @@ impl ResponsesDecoder {
     fn delta(&mut self, name: &str, place: Place, piece: &str, out: &mut Accumulator) -> bool {
         match name {
             "response.output_text.delta" => {
-                self.item(place.item, Kind::Message).words(place.content, Part::text(""), piece, out);
+                self.growing(place.item, Kind::Message).words(place.content, Part::text(""), piece, out);
             }
             "response.refusal.delta" => {
                 let blank = Part::Refusal { text: String::new() };
-                self.item(place.item, Kind::Message).words(place.content, blank, piece, out);
+                self.growing(place.item, Kind::Message).words(place.content, blank, piece, out);
             }
             "response.reasoning_text.delta" => {
-                self.item(place.item, Kind::Reasoning).reason(Source::Content, place.content, piece, out);
+                self.growing(place.item, Kind::Reasoning).reason(Source::Content, place.content, piece, out);
             }
             "response.reasoning_summary_text.delta" => {
-                self.item(place.item, Kind::Reasoning).reason(Source::Summary, place.summary, piece, out);
+                self.growing(place.item, Kind::Reasoning).reason(Source::Summary, place.summary, piece, out);
             }
-            "response.function_call_arguments.delta" => self.item(place.item, Kind::Function).arguments(piece, out),
-            "response.custom_tool_call_input.delta" => self.item(place.item, Kind::Custom).arguments(piece, out),
+            "response.function_call_arguments.delta" => self.growing(place.item, Kind::Function).arguments(piece, out),
+            "response.custom_tool_call_input.delta" => self.growing(place.item, Kind::Custom).arguments(piece, out),
             _ => return false,
         }
         true
@@ -283,24 +285,32 @@ impl ResponsesDecoder {
             // The reasoning item's own events say the same.
             Part::Reasoning { .. } => {}
             whole if done => self.item(place.item, Kind::Message).whole_words(place.content, whole, out),
-            Part::Text { .. } => self.item(place.item, Kind::Message).words(place.content, Part::text(""), "", out),
+            Part::Text { .. } => self.growing(place.item, Kind::Message).words(place.content, Part::text(""), "", out),
             Part::Refusal { .. } => {
                 let blank = Part::Refusal { text: String::new() };
-                self.item(place.item, Kind::Message).words(place.content, blank, "", out);
+                self.growing(place.item, Kind::Message).words(place.content, blank, "", out);
             }
-            other => self.item(place.item, Kind::Message).words(place.content, other, "", out),
+            other => self.growing(place.item, Kind::Message).words(place.content, other, "", out),
         }
     }
 
-    /// The item at a place, made where deltas come without it.
-    fn item(&mut self, index: Option<u64>, kind: Kind) -> &mut Item {
-        let fits = |item: &Item| item.kind == kind && index.map_or(!item.done, |index| item.index == index);
+    /// The item that a piece belongs to, made where pieces come without it. What is done gets no more of them.
+    fn growing(&mut self, index: Option<u64>, kind: Kind) -> &mut Item {
+        let fits = |item: &Item| item.kind == kind && !item.done && index.is_none_or(|index| item.index == index);
         let at = self.items.iter().rposition(fits).unwrap_or_else(|| self.open(index, kind));
         &mut self.items[at]
     }
 
+    /// The item that something whole belongs to, which may be done already.
+    fn item(&mut self, index: Option<u64>, kind: Kind) -> &mut Item {
+        let fits = |item: &Item| item.kind == kind && index.is_none_or(|index| item.index == index);
+        let growing = self.items.iter().rposition(|item| fits(item) && !item.done);
+        let at = growing.or_else(|| self.items.iter().rposition(fits)).unwrap_or_else(|| self.open(index, kind));
+        &mut self.items[at]
+    }
+
     fn open(&mut self, index: Option<u64>, kind: Kind) -> usize {
-        let next = || self.items.iter().map(|item| item.index + 1).max().unwrap_or(0);
+        let next = || self.items.iter().map(|item| item.index.saturating_add(1)).max().unwrap_or(0);
         let index = index.unwrap_or_else(next);
         self.items.push(Item::new(index, kind));
         self.items.len() - 1
@@ -382,11 +392,11 @@ impl ResponsesDecoder {
         let output: Vec<Map<String, Value>> =
             output.into_iter().filter_map(|item| if let Value::Object(item) = item { Some(item) } else { None }).collect();
         // Output indexes have gaps where the list has none, so what has no name in common goes by kind, one after the other.
-        let mut free = std::mem::take(&mut self.items);
-        free.sort_by_key(|item| item.index);
+        self.items.sort_by_key(|item| item.index);
+        let mut free = VecDeque::from(std::mem::take(&mut self.items));
         let mut found: Vec<Option<Item>> = output.iter().map(|json| take_first(&mut free, |item| item.is(json))).collect();
         for (item, json) in found.iter_mut().zip(&output).filter(|(item, _)| item.is_none()) {
-            *item = take_first(&mut free, |item| item.is_like(json));
+            *item = take_first(&mut free, |item| item.is_like(json) && !item.is_another_call(json));
         }
         for (index, (item, json)) in (0..).zip(found.into_iter().zip(output)) {
             let mut item = item.unwrap_or_else(|| Item::new(index, Kind::of(&json)));

@@ -1,5 +1,6 @@
 //! One output item on its way: what streamed of it, and what its provider made of it in the end.
 
+use std::collections::VecDeque;
 use std::mem::{discriminant, take};
 
 use serde_json::{json, Map, Value};
@@ -213,10 +214,10 @@ impl Item {
             return self.tell(out);
         }
         // Content indexes have gaps and need not begin at 0, so a part that is not at its index is the next of its kind.
-        let mut free = take(&mut self.slots);
-        free.sort_by_key(|slot| slot.index);
+        self.slots.sort_by_key(|slot| slot.index);
+        let mut free = VecDeque::from(take(&mut self.slots));
         let same = |slot: &Slot, part: &Part| out.parts().get(slot.at).is_some_and(|p| discriminant(p) == discriminant(part));
-        let at_index = |(index, part): (usize, &Part), free: &mut Vec<Slot>| {
+        let at_index = |(index, part): (usize, &Part), free: &mut VecDeque<Slot>| {
             take_first(free, |slot| slot.index == index as u64 && same(slot, part))
         };
         let mut found: Vec<Option<Slot>> = whole.iter().enumerate().map(|part| at_index(part, &mut free)).collect();
@@ -506,8 +507,8 @@ fn set_other(out: &mut Accumulator, at: At, new: &Map<String, Value>) {
     }
 }
 
-/// Takes out the first member that fits.
-pub fn take_first<T>(all: &mut Vec<T>, fits: impl FnMut(&T) -> bool) -> Option<T> {
+/// Takes out the first member that fits; mostly it is the very first.
+pub fn take_first<T>(all: &mut VecDeque<T>, fits: impl FnMut(&T) -> bool) -> Option<T> {
     let at = all.iter().position(fits)?;
-    Some(all.remove(at))
+    all.remove(at)
 }

@@ -56,9 +56,9 @@ fn a_conversation_keeps_its_order() {
     assert_eq!(
         input_of(turns).unwrap(),
         concat!(
-            r#"[{"role":"system","content":"Be brief."},{"role":"developer","content":"Really."},{"role":"user","content":"Hi"},"#,
-            r#"{"role":"assistant","content":"Hello!"},{"role":"system","content":"Now French."},"#,
-            r#"{"role":"user","content":"And you?"}]"#
+            r#"[{"role":"system","content":"Be brief."},{"role":"developer","content":"Really."},"#,
+            r#"{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello!"},"#,
+            r#"{"role":"system","content":"Now French."},{"role":"user","content":"And you?"}]"#
         )
     );
 }
@@ -210,7 +210,10 @@ fn a_refusal_is_an_output_part() {
 
 #[test]
 fn what_this_format_brought_goes_back_as_it_came() {
-    let items = r#"[{"id":"rs_1","type":"reasoning","summary":[]},{"type":"hologram_call","n":1.50,"x":null},{"id":"fc_1","type":"function_call","call_id":"c","name":"f","arguments":"{ }","status":"completed"}]"#;
+    let items = concat!(
+        r#"[{"id":"rs_1","type":"reasoning","summary":[]},{"type":"hologram_call","n":1.50,"x":null},"#,
+        r#"{"id":"fc_1","type":"function_call","call_id":"c","name":"f","arguments":"{ }","status":"completed"}]"#
+    );
     let native = Some(Native { format: Format::Responses, value: serde_json::from_str(items).unwrap() });
     let turn = Turn { role: Role::Assistant, parts: vec![Part::text("else")], native };
     assert_eq!(input_of(vec![turn.clone()]).unwrap(), items);
@@ -248,20 +251,10 @@ fn every_answer_survives_saving_and_goes_back_byte_for_byte() {
 
 // ---- Answers -----------------------------------------------------------------------------------------------------------
 
-/// A stream of these events, decoded; however it is cut, it comes out the same.
+/// A stream of these events, decoded; a string is an event that is no JSON.
 fn streamed(events: &[Value]) -> Outcome {
-    let body: String = events
-        .iter()
-        .map(
-            |event| {
-                if event.is_string() {
-                    format!("data: {}\n\n", event.as_str().unwrap())
-                } else {
-                    format!("data: {event}\n\n")
-                }
-            },
-        )
-        .collect();
+    let data = |event: &Value| event.as_str().map_or_else(|| event.to_string(), str::to_owned);
+    let body: String = events.iter().map(|event| format!("data: {}\n\n", data(event))).collect();
     decode(Format::Responses, body.as_bytes(), 4096)
 }
 
@@ -274,7 +267,21 @@ fn completed(output: Value) -> Value {
 }
 
 fn delta(name: &str, index: u64, piece: &str) -> Value {
-    json!({"type": format!("response.{name}.delta"), "output_index": index, "delta": piece})
+    delta_at(name, json!({"output_index": index}), piece)
+}
+
+fn delta_at(name: &str, place: Value, piece: &str) -> Value {
+    let mut event = json!({"type": format!("response.{name}.delta"), "delta": piece});
+    event.as_object_mut().unwrap().extend(place.as_object().unwrap().clone());
+    event
+}
+
+fn added(index: u64, item: &Value) -> Value {
+    json!({"type": "response.output_item.added", "output_index": index, "item": item})
+}
+
+fn done(index: u64, item: &Value) -> Value {
+    json!({"type": "response.output_item.done", "output_index": index, "item": item})
 }
 
 /// The events of each kind, joined.
@@ -300,7 +307,8 @@ fn native(got: &Outcome) -> Value {
 }
 
 fn message(text: &str) -> Value {
-    json!({"type": "message", "id": "msg", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": text, "annotations": []}]})
+    let content = json!([{"type": "output_text", "text": text, "annotations": []}]);
+    json!({"type": "message", "id": "msg", "role": "assistant", "status": "completed", "content": content})
 }
 
 fn function(call_id: &str, arguments: &str) -> Value {
@@ -309,7 +317,10 @@ fn function(call_id: &str, arguments: &str) -> Value {
 
 #[test]
 fn items_are_told_apart_by_their_place_not_by_their_ids() {
-    let at = |index: u64, id: &str, piece: &str| json!({"type": "response.output_text.delta", "output_index": index, "content_index": 0, "item_id": id, "delta": piece});
+    let at = |index: u64, id: &str, piece: &str| {
+        let place = json!({"output_index": index, "content_index": 0, "item_id": id});
+        delta_at("output_text", place, piece)
+    };
     let got = streamed(&[at(2, "a", "two"), at(0, "b", "ze"), at(2, "c", " parts"), at(0, "d", "ro"), completed(json!([]))]);
     assert!(got.error.is_none());
     // In the order of the items, though the other came first.
@@ -372,15 +383,13 @@ fn converters_without_indexes_are_understood() {
 
 #[test]
 fn one_index_for_everything_still_gives_every_item() {
-    let done = |item: Value| json!({"type": "response.output_item.done", "output_index": 0, "item": item});
-    let added = |item: Value| json!({"type": "response.output_item.added", "output_index": 0, "item": item});
     for with_added in [true, false] {
-        let mut events = vec![delta("reasoning_text", 0, "Hm"), delta("output_text", 0, "Hi"), done(message("Hi"))];
+        let mut events = vec![delta("reasoning_text", 0, "Hm"), delta("output_text", 0, "Hi"), done(0, &message("Hi"))];
         for call in [function("c1", "{}"), function("c2", "{}")] {
             if with_added {
-                events.push(added(call.clone()));
+                events.push(added(0, &call));
             }
-            events.push(done(call));
+            events.push(done(0, &call));
         }
         events.push(completed(json!([])));
         let got = streamed(&events);
@@ -393,8 +402,9 @@ fn one_index_for_everything_still_gives_every_item() {
 #[test]
 fn what_did_not_come_in_pieces_is_told_once_wherever_it_stands() {
     let text_done = json!({"type": "response.output_text.done", "output_index": 0, "content_index": 0, "text": "Hello"});
-    let part_done = json!({"type": "response.content_part.done", "output_index": 0, "content_index": 0, "part": {"type": "output_text", "text": "Hello"}});
-    let item_done = json!({"type": "response.output_item.done", "output_index": 0, "item": message("Hello")});
+    let part = json!({"type": "output_text", "text": "Hello"});
+    let part_done = json!({"type": "response.content_part.done", "output_index": 0, "content_index": 0, "part": part});
+    let item_done = done(0, &message("Hello"));
     let last = completed(json!([message("Hello")]));
     let delta = delta("output_text", 0, "Hello");
     for events in [
@@ -417,10 +427,9 @@ fn what_did_not_come_in_pieces_is_told_once_wherever_it_stands() {
 
 #[test]
 fn arguments_are_found_wherever_they_stand() {
-    let added =
-        |arguments: &str| json!({"type": "response.output_item.added", "output_index": 0, "item": function("c", arguments)});
+    let added = |arguments: &str| added(0, &function("c", arguments));
+    let item_done = done(0, &function("c", "{\"x\":1}"));
     let done = json!({"type": "response.function_call_arguments.done", "output_index": 0, "arguments": "{\"x\":1}"});
-    let item_done = json!({"type": "response.output_item.done", "output_index": 0, "item": function("c", "{\"x\":1}")});
     let pieces = [delta("function_call_arguments", 0, "{\"x\""), delta("function_call_arguments", 0, ":1}")];
     for events in [
         vec![added("{\"x\":1}"), completed(json!([]))],
@@ -456,10 +465,10 @@ fn the_last_word_counts_and_takes_nothing_back() {
 
 #[test]
 fn content_indexes_need_not_begin_at_zero() {
-    let at = |index: u64, piece: &str| json!({"type": "response.output_text.delta", "output_index": 4, "content_index": index, "delta": piece});
+    let at = |index: u64, piece: &str| delta_at("output_text", json!({"output_index": 4, "content_index": index}), piece);
     let mut two = message("a");
-    two["content"] =
-        json!([{"type": "output_text", "text": "a"}, {"type": "refusal", "refusal": "no"}, {"type": "text", "text": "b"}]);
+    let refusal = json!({"type": "refusal", "refusal": "no"});
+    two["content"] = json!([{"type": "output_text", "text": "a"}, refusal, {"type": "text", "text": "b"}]);
     let got = streamed(&[at(1, "a"), at(7, "b"), completed(json!([two]))]);
     assert_eq!(got.response.parts, [Part::text("a"), Part::Refusal { text: "no".into() }, Part::text("b")]);
     assert_eq!(told(&got)["text"], "ab");
@@ -467,12 +476,14 @@ fn content_indexes_need_not_begin_at_zero() {
 
 #[test]
 fn reasoning_is_shown_from_its_content_or_from_its_summaries() {
-    let summary = |index: u64, piece: &str| json!({"type": "response.reasoning_summary_text.delta", "output_index": 0, "summary_index": index, "delta": piece});
-    let item = json!({"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "A"}, {"type": "summary_text", "text": "B"}],
-        "encrypted_content": "LAST"});
-    let added = json!({"type": "response.output_item.added", "output_index": 0,
-        "item": {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "FIRST"}});
-    let done = json!({"type": "response.output_item.done", "output_index": 0, "item": item});
+    let summary = |index: u64, piece: &str| {
+        let place = json!({"output_index": 0, "summary_index": index});
+        delta_at("reasoning_summary_text", place, piece)
+    };
+    let paragraph = |text: &str| json!({"type": "summary_text", "text": text});
+    let item = json!({"type": "reasoning", "id": "rs", "summary": [paragraph("A"), paragraph("B")], "encrypted_content": "LAST"});
+    let added = added(0, &json!({"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "FIRST"}));
+    let done = done(0, &item);
     let got = streamed(&[added.clone(), summary(0, "A"), summary(1, "B"), done, completed(json!([]))]);
     assert_eq!(got.response.parts, [reasoning("A\n\nB", Some("LAST"))]);
     assert_eq!(told(&got)["reasoning"], "A\n\nB");
@@ -487,11 +498,9 @@ fn reasoning_is_shown_from_its_content_or_from_its_summaries() {
         delta("output_text", 1, "Hi"),
         completed(json!([])),
     ]);
-    assert_eq!(
-        native(&got)[0]["summary"],
-        json!([{"type": "summary_text", "text": "A"}, {"type": "summary_text", "text": "Bb"}])
-    );
-    let both = json!({"type": "reasoning", "summary": [{"type": "summary_text", "text": "S"}], "content": [{"type": "reasoning_text", "text": "C"}]});
+    assert_eq!(native(&got)[0]["summary"], json!([paragraph("A"), paragraph("Bb")]));
+    let content = json!([{"type": "reasoning_text", "text": "C"}]);
+    let both = json!({"type": "reasoning", "summary": [paragraph("S")], "content": content});
     let got = whole(&json!({"output": [both, message("Hi")], "status": "completed"}));
     assert_eq!(got.response.reasoning(), "C");
     assert_eq!(native(&got)[0], both);
@@ -554,22 +563,18 @@ fn what_has_no_name_here_is_kept_in_its_place_and_told_once() {
 
 #[test]
 fn an_error_is_told_once_in_all_its_shapes() {
-    let failed = |error: Value| json!({"type": "response.failed", "response": {"id": "r", "status": "failed", "output": [], "error": error}});
+    let failed = |error: Value| {
+        let response = json!({"id": "r", "status": "failed", "output": [], "error": error});
+        json!({"type": "response.failed", "response": response})
+    };
     let said = json!({"code": "insufficient_quota", "message": "m"});
+    let flat = json!({"type": "error", "code": "insufficient_quota", "message": "m", "param": null});
+    let nested = json!({"type": "error", "error": {"type": "insufficient_quota", "code": "insufficient_quota", "message": "m"}});
+    let bare = json!({"error": {"message": "m", "code": "insufficient_quota"}});
     for (events, message, kind, reason) in [
-        (
-            vec![json!({"type": "error", "code": "insufficient_quota", "message": "m", "param": null}), failed(said.clone())],
-            "m",
-            Kind::Quota,
-            None,
-        ),
-        (
-            vec![json!({"type": "error", "error": {"type": "insufficient_quota", "code": "insufficient_quota", "message": "m"}})],
-            "m",
-            Kind::Quota,
-            None,
-        ),
-        (vec![json!({"error": {"message": "m", "code": "insufficient_quota"}})], "m", Kind::Quota, None),
+        (vec![flat, failed(said.clone())], "m", Kind::Quota, None),
+        (vec![nested, failed(said.clone())], "m", Kind::Quota, None),
+        (vec![bare], "m", Kind::Quota, None),
         (vec![failed(said)], "m", Kind::Quota, Some("failed")),
         (vec![failed(Value::Null)], "the response failed, and the server did not say why", Kind::Server, Some("failed")),
         (
@@ -590,8 +595,10 @@ fn an_error_is_told_once_in_all_its_shapes() {
         assert_eq!(got.response.native, None);
     }
     // By the event's name alone.
-    let got = decode(Format::Responses, b"event: error\ndata: {\"message\":\"m\",\"code\":\"server_error\"}\n\n", 7);
-    assert_eq!(got.error.unwrap().message, "m");
+    for data in [r#"{"message":"m","code":"server_error"}"#, "m"] {
+        let got = decode(Format::Responses, format!("event: error\ndata: {data}\n\n").as_bytes(), 7);
+        assert_eq!(got.error.unwrap().message, "m");
+    }
 }
 
 #[test]
@@ -630,8 +637,9 @@ fn the_status_says_why_it_ended() {
 
 #[test]
 fn a_stream_that_breaks_off_keeps_what_came() {
-    let created = json!({"type": "response.created", "response": {"id": "r", "object": "response", "status": "in_progress", "model": "m", "output": []}});
-    let added = json!({"type": "response.output_item.added", "output_index": 0, "item": {"type": "message", "id": "msg", "role": "assistant", "content": []}});
+    let response = json!({"id": "r", "object": "response", "status": "in_progress", "model": "m", "output": []});
+    let created = json!({"type": "response.created", "response": response});
+    let added = added(0, &json!({"type": "message", "id": "msg", "role": "assistant", "content": []}));
     let got = streamed(&[created.clone(), added.clone(), delta("output_text", 0, "Hel")]);
     assert_eq!(got.error.as_ref().unwrap().kind(), Kind::Truncated);
     assert_eq!(got.response.parts, [Part::text("Hel")]);
@@ -663,4 +671,45 @@ fn a_damaged_character_does_not_lose_its_piece() {
     );
     assert!(got.error.is_none());
     assert_eq!(got.response.text(), "a\u{fffd}b\u{fffd}");
+}
+
+/// Whatever comes in whatever order: nothing breaks, what is told is never more than once, and the answer is the one that
+/// its own object means.
+#[test]
+fn no_order_of_events_breaks_anything() {
+    let mut random = fastrand::Rng::with_seed(7);
+    let other = json!({"type": "web_search_call", "id": "ws"});
+    let thought = json!({"type": "reasoning", "summary": [{"type": "summary_text", "text": "xx"}], "encrypted_content": "E"});
+    let items =
+        [message("xx"), function("c1", "{}"), function("c2", ""), other, thought, json!({}), json!({"content": [null, "x", {}]})];
+    for round in 0..2000 {
+        let mut events = Vec::new();
+        for _ in 0..random.usize(0..12) {
+            let index = random.u64(0..3);
+            let item = &items[random.usize(0..items.len())];
+            events.push(match random.usize(0..12) {
+                0 | 1 => added(index, item),
+                2 | 3 => done(index, item),
+                4 => delta_at("output_text", json!({"output_index": index, "content_index": random.u64(0..3)}), "x"),
+                5 => delta_at("reasoning_summary_text", json!({"output_index": index, "summary_index": random.u64(0..3)}), "x"),
+                6 => delta("reasoning_text", index, "x"),
+                7 => delta("function_call_arguments", index, "1"),
+                8 => delta("refusal", index, "x"),
+                9 => json!({"type": "response.output_item.done", "item": item}),
+                10 => json!({"type": "response.output_text.delta", "delta": "x", "output_index": u64::MAX}),
+                _ => json!({"type": "response.output_text.done", "output_index": index, "text": "xx"}),
+            });
+        }
+        let output: Vec<Value> = (0..random.usize(0..4)).map(|_| items[random.usize(0..items.len())].clone()).collect();
+        events.push(completed(output.into()));
+        let got = streamed(&events);
+        assert!(got.error.is_none(), "round {round}: {:?} {events:?}", got.error);
+        let again = decode(Format::Responses, &got.response.raw, 1);
+        assert_eq!(got.response.finish, again.response.finish, "round {round}: {events:?}");
+        let calls: Vec<_> = got.response.tool_calls().map(|call| call.id).collect();
+        let offered = got.events.iter().filter(|event| matches!(event, Event::ToolCall { .. })).count();
+        assert_eq!(calls.len(), offered, "round {round}: {events:?}");
+        assert_eq!(got.response.text(), again.response.text(), "round {round}: {events:?}");
+        assert_eq!(native(&got), native(&again), "round {round}: {events:?}");
+    }
 }

@@ -256,7 +256,7 @@ fn attachments() {
 fn an_own_turn_goes_back_byte_for_byte() {
     let content = concat!(
         r#"[{"type":"thinking","thinking":"","signature":"c2ln"},{"signature":"x","thinking":"t","type":"thinking"},"#,
-        r#"{"type":"redacted_thinking","data":"ZGF0YQ=="},{"type":"text","text":"é","citations":[{"type":"z","n":1.50e3}]},"#,
+        r#"{"type":"redacted_thinking","data":"ZGF0YQ=="},{"type":"text","text":"é","citations":[{"type":"z","n":1.50}]},"#,
         r#"{"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{"q":"b","a":1}},"#,
         r#"{"type":"web_search_tool_result","tool_use_id":"srvtoolu_1","content":[{"encrypted_content":"AAA="}]},"#,
         r#"{"type":"hologram","payload":{"z":1,"a":2}},"#,
