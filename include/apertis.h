@@ -277,6 +277,25 @@ typedef enum apertis_trust {
 } apertis_trust;
 
 /**
+ * What a client does with a cassette.
+ */
+typedef enum apertis_cassette {
+    /**
+     * None: requests go to the network.
+     */
+    APERTIS_CASSETTE_OFF = 0,
+    /**
+     * Requests go to the network, and their answers are appended to the file.
+     */
+    APERTIS_CASSETTE_RECORD = 1,
+    /**
+     * Answers come from the file; the network is not touched. A miss is APERTIS_ERROR_CONNECT, whose message names the
+     * request and what differs from the nearest one that was recorded.
+     */
+    APERTIS_CASSETTE_REPLAY = 2,
+} apertis_cassette;
+
+/**
  * Who speaks.
  */
 typedef enum apertis_role {
@@ -777,6 +796,20 @@ enum apertis_status apertis_config_set_max_in_flight(struct apertis_config *conf
  * Threads: one at a time. From callbacks: yes. Blocks: no.
  */
 enum apertis_status apertis_config_set_rate_limit(struct apertis_config *config, int32_t requests_per_minute);
+
+/**
+ * Records answers to a file, or plays them back without a network (`mode`: an apertis_cassette), so that tests need neither
+ * a key nor a server. The file is JSON lines; keys and the requests' headers are never in it. It is opened by
+ * apertis_client_new, which fails where it cannot. A request is found again by method, path and body; one that was recorded
+ * several times is answered in that order, and from then on with the last. Replay goes as fast as you take the events. A
+ * key is still needed, any will do.
+ *
+ * Errors: INVALID_ARGUMENT (unknown mode, `path` NULL or empty unless OFF), INVALID_UTF8, INVALID_HANDLE.
+ * Threads: one at a time. From callbacks: yes. Blocks: no.
+ */
+enum apertis_status apertis_config_set_cassette(struct apertis_config *config,
+                                                int32_t mode,
+                                                const char *path);
 
 /**
  * ---- Client --------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ target_directory() {
 
 # cargo, silent where nothing has to be built.
 build() {
-    cargo "$@" 2>&1 | { grep --line-buffered -v '^ *Finished ' >&2 || true; }
+    cargo "$@" 2>&1 | { grep --line-buffered -v -e '^ *Finished ' -e '^note: native artifacts' -e '^$' >&2 || true; }
     return "${PIPESTATUS[0]}"
 }
 

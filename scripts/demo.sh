@@ -14,14 +14,10 @@ library=$target/debug/libapertis.so
 [ -e "$library" ] || echo "Building the library in the development profile; the first time takes a minute or two." >&2
 if [ -n "$loopback" ]; then build_development --bins; else build_development; fi
 
-# Programs look for the library by its soname, which cargo does not make.
-folder=$target/demo
-mkdir -p "$folder"
-read -r _ soname link <<<"$(library_names "$(version)")"
-ln -sf "$library" "$folder/$soname"
-ln -sf "$library" "$folder/$link"
-"${CC:-cc}" -std=c99 -pedantic -Wall -Wextra -Werror -Iinclude examples/streaming.c -o "$folder/streaming" \
-    -L"$folder" -lapertis -Wl,-rpath,"$folder"
+program=$target/demo/streaming
+mkdir -p "$target/demo"
+"${CC:-cc}" -std=c99 -pedantic -Wall -Wextra -Werror -Iinclude examples/streaming.c -o "$program" \
+    -L"$target/debug" -lapertis -Wl,-rpath,"$target/debug"
 
 if [ -n "$loopback" ]; then
     trap stop_gateway EXIT
@@ -32,4 +28,4 @@ if [ -n "$loopback" ]; then
     export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1
     echo 'No APERTIS_API_KEY: the loopback gateway answers. For a model: APERTIS_API_KEY=sk-... make demo PROMPT="..."' >&2
 fi
-if [ -n "${PROMPT:-}" ]; then "$folder/streaming" "$PROMPT"; else "$folder/streaming"; fi
+if [ -n "${PROMPT:-}" ]; then "$program" "$PROMPT"; else "$program"; fi

@@ -11,5 +11,7 @@ mkdir -p "$folder"
 # File names in panic messages: without this machine's folders.
 home=${CARGO_HOME:-$HOME/.cargo}
 remap="build.rustflags=['--remap-path-prefix=$home=cargo', '--remap-path-prefix=$root=apertis']"
+read -r _ APERTIS_SONAME _ <<<"$(library_names "$(version)")"
+export APERTIS_SONAME
 build rustc --release --lib --crate-type cdylib,staticlib --target-dir "$folder" --config "$remap" -- \
     --print "native-static-libs=$folder/native-static-libs"

@@ -179,7 +179,7 @@ fn the_committed_header_is_the_one_that_the_sources_give() {
     assert!(
         rendered == committed,
         "include/apertis.h is not what src/ffi gives (first in line {}): run `make header` and commit the result",
-        difference.map_or_else(|| rendered.lines().count().min(committed.lines().count()), |line| line) + 1,
+        difference.unwrap_or_else(|| rendered.lines().count().min(committed.lines().count())) + 1,
     );
 }
 

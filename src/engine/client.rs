@@ -20,6 +20,7 @@ use super::stream::handle::Core;
 use super::stream::queue::{Handler, Queue};
 use super::stream::run::{self, Answer, Prepared, Rounds};
 use super::stream::Stream;
+use super::transport::cassette::Cassette;
 use super::transport::http::Http;
 use super::transport::limit::Limits;
 
@@ -42,6 +43,7 @@ pub struct Client {
     pub settings: Settings,
     pub http: Http,
     pub limits: Limits,
+    pub cassette: Option<Cassette>,
     runtime: Arc<Runtime>,
 }
 
@@ -51,7 +53,8 @@ impl Client {
         let settings = Settings::resolve(config, env)?;
         let http = Http::new(&settings)?;
         let limits = Limits::new(settings.config.max_in_flight, settings.config.requests_per_minute);
-        Ok(Self { settings, http, limits, runtime })
+        let cassette = settings.config.cassette.as_ref().map(Cassette::open).transpose()?;
+        Ok(Self { settings, http, limits, cassette, runtime })
     }
 
     /// A stream that has not begun. Its handle can be made known before its first event comes.

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::error::{Error, Kind, Result};
 use super::format::FormatChoice;
+use super::transport::cassette;
 use super::transport::endpoint::Base;
 
 /// The gateway that is spoken to unless the caller names another.
@@ -131,6 +132,7 @@ pub struct Config {
     pub added_roots: Vec<Vec<u8>>,
     pub max_in_flight: Option<usize>,
     pub requests_per_minute: Option<u32>,
+    pub cassette: Option<cassette::Mode>,
 }
 
 /// A configuration with everything decided. Made once per client; the environment is read here and nowhere else.

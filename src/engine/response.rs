@@ -160,11 +160,12 @@ impl Response {
     /// Whether anything came that a caller could use: a piece of the answer, or the id to ask for it later.
     #[must_use]
     pub fn has_content(&self) -> bool {
-        self.id.is_some() || self.parts.iter().any(|part| match part {
-            Part::Text { text, .. } | Part::Refusal { text } | Part::Reasoning { text, .. } => !text.is_empty(),
-            Part::ToolCall { .. } | Part::Other { .. } => true,
-            _ => false,
-        })
+        self.id.is_some()
+            || self.parts.iter().any(|part| match part {
+                Part::Text { text, .. } | Part::Refusal { text } | Part::Reasoning { text, .. } => !text.is_empty(),
+                Part::ToolCall { .. } | Part::Other { .. } => true,
+                _ => false,
+            })
     }
 
     /// A header of the answer, by its name in any case.

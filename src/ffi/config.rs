@@ -12,6 +12,7 @@ use crate::engine::client::header;
 use crate::engine::config::{check_key, Config, ProxyChoice, Secret, TimeoutKind, Trust};
 use crate::engine::error::{Error, Result};
 use crate::engine::format::FormatChoice;
+use crate::engine::transport::cassette::Mode;
 use crate::engine::transport::endpoint::Base;
 use crate::engine::transport::tls;
 
@@ -56,6 +57,19 @@ pub enum apertis_trust {
     APERTIS_TRUST_BUNDLED = 1,
     /// Only those you add.
     APERTIS_TRUST_ONLY_ADDED = 2,
+}
+
+/// What a client does with a cassette.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum apertis_cassette {
+    /// None: requests go to the network.
+    APERTIS_CASSETTE_OFF = 0,
+    /// Requests go to the network, and their answers are appended to the file.
+    APERTIS_CASSETTE_RECORD = 1,
+    /// Answers come from the file; the network is not touched. A miss is APERTIS_ERROR_CONNECT, whose message names the
+    /// request and what differs from the nearest one that was recorded.
+    APERTIS_CASSETTE_REPLAY = 2,
 }
 
 /// How a client is set up. Made by apertis_config_new, copied by apertis_client_new.
@@ -396,6 +410,33 @@ pub unsafe extern "C" fn apertis_config_set_rate_limit(config: *mut apertis_conf
         let limit = u32::try_from(requests_per_minute)
             .map_err(|_| Error::argument(format!("{requests_per_minute} requests a minute")))?;
         config.requests_per_minute = (limit > 0).then_some(limit);
+        Ok(())
+    })
+}
+
+/// Records answers to a file, or plays them back without a network (`mode`: an apertis_cassette), so that tests need neither
+/// a key nor a server. The file is JSON lines; keys and the requests' headers are never in it. It is opened by
+/// apertis_client_new, which fails where it cannot. A request is found again by method, path and body; one that was recorded
+/// several times is answered in that order, and from then on with the last. Replay goes as fast as you take the events. A
+/// key is still needed, any will do.
+///
+/// Errors: INVALID_ARGUMENT (unknown mode, `path` NULL or empty unless OFF), INVALID_UTF8, INVALID_HANDLE.
+/// Threads: one at a time. From callbacks: yes. Blocks: no.
+#[no_mangle]
+pub unsafe extern "C" fn apertis_config_set_cassette(
+    config: *mut apertis_config,
+    mode: i32,
+    path: *const c_char,
+) -> apertis_status {
+    change(config, |config| {
+        // SAFETY: by contract NULL or a C string.
+        let path = || unsafe { text::string(path, "path") }.and_then(|p| filled(p, "path")).map(str::to_owned);
+        config.cassette = match mode {
+            0 => None,
+            1 => Some(Mode::Record(path()?)),
+            2 => Some(Mode::Replay(path()?)),
+            _ => return Err(Error::argument(format!("{mode} is no apertis_cassette"))),
+        };
         Ok(())
     })
 }

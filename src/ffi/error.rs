@@ -238,10 +238,7 @@ pub unsafe extern "C" fn apertis_error_free(error: *mut apertis_error) {
 /// Threads: any. From callbacks: yes. Blocks: no.
 #[no_mangle]
 pub unsafe extern "C" fn apertis_error_status(error: *const apertis_error) -> i32 {
-    value(
-        APERTIS_OK as i32,
-        || Ok(apertis_status::from(handle::get::<ErrorHandle>(error)?.error.kind()) as i32),
-    )
+    value(APERTIS_OK as i32, || Ok(apertis_status::from(handle::get::<ErrorHandle>(error)?.error.kind()) as i32))
 }
 
 /// What went wrong, in one line for people; it never holds a key. Lent by `error`. NULL where `error` is no error.

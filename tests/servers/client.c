@@ -114,7 +114,7 @@ static void on_event(void *user_data, const apertis_event *event) {
 static void look_at(seen *saw, const apertis_response *response, const apertis_error *error) {
     size_t length, index;
     const char *text;
-    saw->http_status = apertis_error_http_status(error);
+    saw->http_status = apertis_error_http_status(error); /* 0 where there is no error */
     saw->attempts = error ? apertis_error_attempts(error) : apertis_response_attempts(response);
     if (error) snprintf(saw->error, sizeof saw->error, "%s", apertis_error_message(error));
     put(&saw->text, "", 0);
@@ -371,6 +371,75 @@ static void a_tool_turn(const char *model, int column) {
     apertis_client_free(client);
 }
 
+static void reply_to_calls(void *user_data, const apertis_event *event) {
+    on_event(user_data, event);
+    if (apertis_event_kind_of(event) == APERTIS_EVENT_TOOL_CALL &&
+        apertis_stream_reply(apertis_event_stream(event), apertis_event_tool_call_id(event), "21 degrees", APERTIS_NTS, 0) != APERTIS_OK)
+        complain("the call cannot be answered");
+}
+
+/* The library makes the second request by itself, and the exchange goes on from its response. */
+static void a_tool_round(const char *model, int column) {
+    apertis_client *client = client_with(key, 0);
+    apertis_request *request = request_for(column, model, "case:tool", 1);
+    apertis_response *response = NULL;
+    apertis_error *error = NULL;
+    seen saw;
+    memset(&saw, 0, sizeof saw);
+    if (apertis_request_set_max_tool_rounds(request, 1) != APERTIS_OK) complain("no rounds");
+    saw.status = apertis_client_chat_stream(client, request, reply_to_calls, &saw, &response, &error);
+    look_at(&saw, response, error);
+    same_status(&saw, APERTIS_OK);
+    same_text("text", &saw.text, TEXT("It is 21 degrees in Paris."));
+    same_text("tool calls of the events", &saw.told_calls, TEXT(CALL_PARIS));
+    same_number("finish", saw.finish, APERTIS_FINISH_STOP);
+    same_number("ENDs", saw.ends, 1);
+    same_text("text of the events", &saw.told, saw.text.data, saw.text.size);
+    forget(&saw);
+    if (apertis_request_add_response(request, response) != APERTIS_OK ||
+        apertis_request_add_message(request, APERTIS_ROLE_USER, "case:text", APERTIS_NTS) != APERTIS_OK)
+        complain("the exchange cannot be added");
+    send(client, request, 0, &saw, NULL);
+    same_status(&saw, APERTIS_OK);
+    same_text("text", &saw.text, TEXT(UP_TEXT));
+    forget(&saw);
+    apertis_error_free(error);
+    apertis_response_free(response);
+    apertis_request_free(request);
+    apertis_client_free(client);
+}
+
+static void structured(const char *model, int column, const char *schema, int32_t status) {
+    apertis_client *client = client_with(key, 0);
+    apertis_request *request = request_for(column, model, "case:json", 0);
+    apertis_response *response = NULL;
+    seen saw;
+    if (apertis_request_set_output_schema(request, "person", schema) != APERTIS_OK) complain("no schema");
+    send(client, request, column & 1, &saw, &response);
+    same_status(&saw, status);
+    if (!response) {
+        complain("there is no response");
+    } else if (status == APERTIS_OK) {
+        const char *output = apertis_response_output(response, NULL);
+        if (!output || strcmp(output, "{\"name\":\"Ada\",\"age\":36}") != 0) complain("output: saw %s", output ? output : "NULL");
+    } else if (!strstr(saw.error, "age")) {
+        complain("the error does not name the field: %s", saw.error);
+    }
+    same_text("text", &saw.text, TEXT("{\"name\":\"Ada\",\"age\":36}"));
+    consistent(&saw, column & 1);
+    forget(&saw);
+    apertis_response_free(response);
+    apertis_request_free(request);
+    apertis_client_free(client);
+}
+
+#define PERSON(age) \
+    "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"age\":{\"type\":\"" age "\"}}," \
+    "\"required\":[\"name\",\"age\"],\"additionalProperties\":false}"
+
+static void output_by_schema(const char *model, int column) { structured(model, column, PERSON("integer"), APERTIS_OK); }
+static void output_against_schema(const char *model, int column) { structured(model, column, PERSON("string"), APERTIS_ERROR_SCHEMA); }
+
 static void reasoning_is_replayed(const char *model, int column) {
     apertis_client *client = client_with(key, 0);
     apertis_request *request = request_for(column, model, "case:reasoning", 0);
@@ -617,6 +686,9 @@ typedef struct story {
 
 static const story AIMOCK_STORIES[] = {
     {"a tool's result", "m", ALL, a_tool_turn},
+    {"a tool round", "m", STREAMED, a_tool_round},
+    {"output by a schema", "m", ALL, output_by_schema},
+    {"output against a schema", "m", ALL, output_against_schema},
     {"reasoning is replayed", "m", MESSAGES, reasoning_is_replayed},
     {"usage", "m", ALL, usage},
     {"429, then an answer", "m", ALL, recovers_from_429},
@@ -635,6 +707,10 @@ static const story LITELLM_STORIES[] = {
     {"up-chat: a tool's result", "up-chat", ALL, a_tool_turn},
     {"up-openai: a tool's result", "up-openai", ALL, a_tool_turn},
     {"up-anthropic: a tool's result", "up-anthropic", ALL, a_tool_turn},
+    {"up-chat: a tool round", "up-chat", STREAMED, a_tool_round},
+    {"up-openai: a tool round", "up-openai", STREAMED, a_tool_round},
+    {"up-anthropic: a tool round", "up-anthropic", STREAMED, a_tool_round},
+    {"up-openai: output by a schema", "up-openai", ALL, output_by_schema},
     {"up-anthropic: replay", "up-anthropic", MESSAGES, reasoning_is_replayed},
     {"a real rate limit", "mock-limited", CHAT, a_real_rate_limit},
     {"no key", "mock-text", ALL, no_key},

@@ -108,7 +108,7 @@ pub fn decode(format: Format, body: &[u8], step: usize) -> Outcome {
 fn read_body(decoder: &mut dyn Decoder, acc: &mut Accumulator, body: &[u8]) -> Result<()> {
     let value = json::parse(body)?;
     decoder.body(&value, acc)?;
-    acc.settle_calls();
+    acc.settle();
     acc.offer_calls();
     Ok(())
 }
@@ -129,7 +129,7 @@ fn read_events(decoder: &mut dyn Decoder, acc: &mut Accumulator, body: &[u8], st
     if !decoder.is_complete() {
         return Err(Error::new(Kind::Truncated, "the stream ended before its end"));
     }
-    acc.settle_calls();
+    acc.settle();
     acc.offer_calls();
     Ok(())
 }

@@ -217,11 +217,7 @@ mod tests {
         for (body, message, code) in [
             (r#"{"error":{"message":"m","type":"t","param":null,"code":"c"}}"#, "m", Some("c")),
             (r#"{"type":"error","error":{"type":"overloaded_error","message":"m"},"request_id":"req_1"}"#, "m", None),
-            (
-                r#"{"error":{"code":429,"metadata":{"raw":"{\"error\":{\"message\":\"inner\"}}"}}}"#,
-                "inner",
-                Some("429"),
-            ),
+            (r#"{"error":{"code":429,"metadata":{"raw":"{\"error\":{\"message\":\"inner\"}}"}}}"#, "inner", Some("429")),
             (r#"{"code":"invalid-argument","error":"m"}"#, "m", Some("invalid-argument")),
             (r#"{"object":"error","message":"m","type":"invalid_model","param":null,"code":"1500"}"#, "m", Some("1500")),
             (r#"{"detail":"m"}"#, "m", None),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::engine::format::json::surrogate;
 use crate::engine::event::{CallName, Event, Outbox};
+use crate::engine::format::json::surrogate;
 use crate::engine::request::Part;
 use crate::engine::response::{Finish, Usage};
 
@@ -193,8 +193,13 @@ impl Accumulator {
         self.names.clear();
     }
 
-    /// The answer is whole: gives calls without an id one, and empty arguments their meaning.
-    pub fn settle_calls(&mut self) {
+    /// The answer is whole: half a character that nobody completed is a damaged one, calls without an id get one, and empty
+    /// arguments their meaning.
+    pub fn settle(&mut self) {
+        if let Some((at, _)) = self.half.take() {
+            self.piece(at, "\u{fffd}");
+            self.arguments(at, "\u{fffd}");
+        }
         for (at, part) in self.parts.iter_mut().enumerate() {
             let Part::ToolCall { id, arguments, custom, .. } = part else { continue };
             if id.is_empty() {
@@ -296,7 +301,7 @@ mod tests {
         acc.arguments(a, "{\"x\"");
         acc.name_call(a, Some("other"), Some("f"));
         acc.arguments(a, ":1}");
-        acc.settle_calls();
+        acc.settle();
         acc.offer_calls();
         let events: Vec<Event> = acc.outbox().drain().collect();
         let Event::ToolCall { call, arguments } = &events[2] else { panic!("{events:?}") };
@@ -309,7 +314,7 @@ mod tests {
     fn a_call_that_was_cut_is_not_offered() {
         let mut acc = Accumulator::default();
         acc.open(Part::ToolCall { id: "a".into(), name: "f".into(), arguments: "{\"x\":".into(), custom: false });
-        acc.settle_calls();
+        acc.settle();
         acc.offer_calls();
         assert!(acc.outbox().is_empty());
         assert!(acc.has_calls());

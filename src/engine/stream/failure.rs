@@ -77,11 +77,11 @@ mod tests {
 
     #[test]
     fn a_key_that_a_provider_repeats_goes_no_further() {
-        let body = Bytes::from_static(br#"{"error":{"message":"bad key sk-secret!","code":"sk-secret"}} sk-secret"#);
+        let body = Bytes::from_static(br#"{"error":{"message":"bad key sk-secret!","code":"sk-secret","x":"sk-secret"}}"#);
         let mut error = from_answer(401, &[], body, SystemTime::now());
         redact(&mut error, "sk-secret");
         assert_eq!(error.message, "bad key (key)!");
         assert_eq!(error.provider_code.as_deref(), Some("(key)"));
-        assert_eq!(error.body.as_deref(), Some(&br#"{"error":{"message":"bad key (key)!","code":"(key)"}} (key)"#[..]));
+        assert_eq!(error.body.as_deref(), Some(&br#"{"error":{"message":"bad key (key)!","code":"(key)","x":"(key)"}}"#[..]));
     }
 }

@@ -25,6 +25,7 @@ use crate::engine::request::{Request, Turn};
 use crate::engine::response::{text_of, Finish, Response, Timing, Usage};
 use crate::engine::runtime::Place;
 use crate::engine::schema::Validator;
+use crate::engine::transport::cassette::{Playback, Recorder};
 use crate::engine::transport::{headers, http, retry, sse};
 
 /// The largest answer that is taken in, in bytes after decompression.
@@ -155,7 +156,7 @@ impl Ending {
     async fn rounds(&mut self, client: &Client, mut prepared: Prepared, worker: usize) -> Result<()> {
         loop {
             self.attempts(client, &prepared, worker).await?;
-            self.acc.settle_calls();
+            self.acc.settle();
             let asks = self.acc.finish == Finish::ToolCalls && self.acc.has_calls();
             let Some(rounds) = prepared.rounds.as_mut().filter(|_| asks) else { break };
             if rounds.left == 0 {
@@ -192,10 +193,9 @@ impl Ending {
         let _turn = client.limits.turn().await;
         client.limits.start().await;
         self.timing.queued.get_or_insert_with(|| self.start.elapsed());
-        let pool = client.http.pool(worker, prepared.timeouts.connect, &client.settings).await?;
         let mut taken = 0;
         loop {
-            let mut error = match self.attempt(&pool, prepared).await {
+            let mut error = match self.attempt(client, prepared, worker).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -222,29 +222,42 @@ impl Ending {
         }
     }
 
-    async fn attempt(&mut self, pool: &reqwest::Client, prepared: &Prepared) -> Result<()> {
+    async fn attempt(&mut self, client: &Client, prepared: &Prepared, worker: usize) -> Result<()> {
         let place = prepared.url.origin().ascii_serialization();
         self.attempts += 1;
-        log!(Debug, "{} {} (attempt {})", prepared.method, place.as_str().to_owned() + prepared.url.path(), self.attempts);
-        let sent = pool
-            .request(prepared.method.clone(), prepared.url.clone())
-            .headers(prepared.headers.clone())
-            .body(prepared.body.clone())
-            .send();
+        log!(Debug, "{} {}{} (attempt {})", prepared.method, place, prepared.url.path(), self.attempts);
         let first_event = prepared.timeouts.first_event.map(|limit| (Tick::now() + limit, limit));
-        let response = match first_event {
-            Some((deadline, limit)) => tokio::time::timeout_at(deadline, sent).await.map_err(|_| no_first_event(limit))?,
-            None => sent.await,
+        let played = client.cassette.as_ref().and_then(|tape| tape.play(&prepared.method, &prepared.url, &prepared.body));
+        let (status, source) = match played {
+            Some(playback) => {
+                let mut playback = playback?;
+                self.headers = std::mem::take(&mut playback.headers);
+                (playback.status, Source::Tape(playback))
+            }
+            None => {
+                let sent = send(client, prepared, worker, &place);
+                let response = match first_event {
+                    Some((deadline, limit)) => {
+                        tokio::time::timeout_at(deadline, sent).await.map_err(|_| no_first_event(limit))?
+                    }
+                    None => sent.await,
+                }?;
+                self.headers = headers::to_pairs(response.headers());
+                (response.status().as_u16(), Source::Network(response))
+            }
         };
-        let response = response.map_err(|e| http::send_error(e, &place))?;
-        self.headers = headers::to_pairs(response.headers());
         self.timing.headers = Some(self.start.elapsed());
-        let status = response.status();
         log!(Debug, "status {status} after {} ms", self.start.elapsed().as_millis());
-        let mut reader = Reader { response, place, first_event, idle: prepared.timeouts.idle, seen_event: false, taken: 0 };
-        if !status.is_success() {
+        let key = prepared.key.as_ref().map_or("", Secret::reveal);
+        let recorder = client
+            .cassette
+            .as_ref()
+            .and_then(|tape| tape.record(&prepared.method, &prepared.url, &prepared.body, status, &self.headers, key));
+        let mut reader =
+            Reader { source, recorder, status, place, first_event, idle: prepared.timeouts.idle, seen_event: false, taken: 0 };
+        if !(200..300).contains(&status) {
             let body = reader.failure_body().await;
-            return Err(failure::from_answer(status.as_u16(), &self.headers, body, SystemTime::now()));
+            return Err(failure::from_answer(status, &self.headers, body, SystemTime::now()));
         }
         if !std::mem::replace(&mut self.started, true) {
             self.acc.notice(Event::Started);
@@ -292,7 +305,7 @@ impl Ending {
             return Err(Error::new(Kind::Truncated, "the server answered with an empty body"));
         }
         let value = json::parse(&body).map_err(|mut error| {
-            error.detail_mut().http_status = Some(reader.response.status().as_u16());
+            error.detail_mut().http_status = Some(reader.status);
             error.detail_mut().body = Some(Bytes::copy_from_slice(&body[..body.len().min(MAX_ERROR_BODY)]));
             error
         })?;
@@ -451,12 +464,36 @@ impl Drop for Ending {
 
 /// The body of an answer under its limits of time and size.
 struct Reader {
-    response: reqwest::Response,
+    source: Source,
+    recorder: Option<Recorder>,
+    status: u16,
     place: String,
     first_event: Option<(Tick, Duration)>,
     idle: Option<Duration>,
     seen_event: bool,
     taken: usize,
+}
+
+/// Where a body comes from.
+enum Source {
+    Network(reqwest::Response),
+    Tape(Playback),
+}
+
+impl Source {
+    async fn chunk(&mut self, place: &str) -> Result<Option<Bytes>> {
+        match self {
+            Self::Network(response) => response.chunk().await.map_err(|e| http::body_error(e, place)),
+            Self::Tape(playback) => playback.chunk(),
+        }
+    }
+}
+
+/// Sends a request and waits for the head of its answer.
+async fn send(client: &Client, prepared: &Prepared, worker: usize, place: &str) -> Result<reqwest::Response> {
+    let pool = client.http.pool(worker, prepared.timeouts.connect, &client.settings).await?;
+    let request = pool.request(prepared.method.clone(), prepared.url.clone()).headers(prepared.headers.clone());
+    request.body(prepared.body.clone()).send().await.map_err(|e| http::send_error(e, place))
 }
 
 impl Reader {
@@ -465,7 +502,7 @@ impl Reader {
         let idle = self.idle.map(|limit| (Tick::now() + limit, limit));
         let first = self.first_event.filter(|_| !self.seen_event);
         let chunk = match (idle, first) {
-            (None, None) => self.response.chunk().await,
+            (None, None) => self.source.chunk(&self.place).await,
             (idle, first) => {
                 // Whichever comes first; ties go to the more telling one.
                 let first_rules = match (idle, first) {
@@ -473,7 +510,7 @@ impl Reader {
                     (_, first) => first.is_some(),
                 };
                 let (deadline, limit) = if first_rules { first } else { idle }.unwrap_or((Tick::now(), Duration::ZERO));
-                tokio::time::timeout_at(deadline, self.response.chunk()).await.map_err(|_| {
+                tokio::time::timeout_at(deadline, self.source.chunk(&self.place)).await.map_err(|_| {
                     if first_rules {
                         no_first_event(limit)
                     } else {
@@ -483,7 +520,12 @@ impl Reader {
                 })?
             }
         };
-        let chunk = chunk.map_err(|e| http::body_error(e, &self.place))?;
+        let chunk = chunk?;
+        match (&mut self.recorder, &chunk) {
+            (Some(recorder), Some(chunk)) => recorder.chunk(chunk),
+            (Some(recorder), None) => recorder.complete(),
+            _ => {}
+        }
         let size = chunk.as_ref().map_or(0, Bytes::len);
         log!(Trace, "{size} bytes");
         self.taken += size;
@@ -496,9 +538,14 @@ impl Reader {
     /// Reads what may follow the last event, in a task of its own that nobody waits for: a connection whose body was read to
     /// its end can serve again.
     fn drain(mut self) {
-        tokio::spawn(async move {
-            let _ = tokio::time::timeout(DRAIN, async { while let Ok(Some(_)) = self.response.chunk().await {} }).await;
-        });
+        if let Some(recorder) = &mut self.recorder {
+            recorder.complete();
+        }
+        if let Source::Network(mut response) = self.source {
+            tokio::spawn(async move {
+                let _ = tokio::time::timeout(DRAIN, async { while let Ok(Some(_)) = response.chunk().await {} }).await;
+            });
+        }
     }
 
     /// The rest of the body behind `body`.

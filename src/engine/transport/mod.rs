@@ -1,5 +1,6 @@
 //! Bytes out and bytes in: addresses, HTTP, server-sent events, waits between attempts, turns. Knows no wire format.
 
+pub mod cassette;
 pub mod endpoint;
 pub mod headers;
 pub mod http;

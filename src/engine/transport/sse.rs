@@ -247,9 +247,12 @@ mod tests {
     #[test]
     fn garbage_is_told_from_an_event_stream() {
         let mut splitter = Splitter::default();
-        splitter.feed(b"<html>\n<p>no\n\n", |_| Ok(ControlFlow::Continue(()))).unwrap();
+        let feed = |splitter: &mut Splitter, bytes: &[u8]| {
+            splitter.feed(bytes, |_| Ok(ControlFlow::Continue(()))).unwrap().is_continue()
+        };
+        assert!(feed(&mut splitter, b"<html>\n<p>no\n\n"));
         assert!(!splitter.saw_fields());
-        splitter.feed(b": ping\n", |_| Ok(ControlFlow::Continue(()))).unwrap();
+        assert!(feed(&mut splitter, b": ping\n"));
         assert!(splitter.saw_fields());
     }
 }

@@ -25,7 +25,7 @@ install)
     ;;
 run)
     port=${2:?} aimock=${3:?} dead=${4:?}
-    config=$(mktemp "${TMPDIR:-/tmp}/apertis-litellm.XXXXXX.yaml")
+    config=$(mktemp -d "${TMPDIR:-/tmp}/apertis-litellm.XXXXXX")/config.yaml
     sed -e "s/@AIMOCK_PORT@/$aimock/g" -e "s/@DEAD_PORT@/$dead/g" "$here/config.yaml" >"$config"
     export LITELLM_MASTER_KEY=sk-master-1234
     # It asks nobody outside, and shows no pages.
