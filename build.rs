@@ -39,7 +39,11 @@ fn render_header(root: &Path) {
         builder = builder.with_src(ffi.join(section).with_extension("rs"));
     }
     let header = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("apertis.h");
-    builder.generate().expect("the header can be rendered").write_to_file(header);
+    let mut text = Vec::new();
+    builder.generate().expect("the header can be rendered").write(&mut text);
+    // cbindgen has one switch for two types: where usize is size_t, isize is ptrdiff_t. A descriptor is neither's business.
+    let text = String::from_utf8(text).expect("the header is text").replace("ptrdiff_t", "intptr_t");
+    fs::write(header, text).expect("the header can be written");
 }
 
 fn link_arguments() {

@@ -1408,7 +1408,7 @@ enum apertis_status apertis_queue_set_wakeup(struct apertis_queue *queue,
  *
  * Threads: any. From callbacks: yes. Blocks: no.
  */
-ptrdiff_t apertis_queue_handle(struct apertis_queue *queue);
+intptr_t apertis_queue_handle(struct apertis_queue *queue);
 
 /**
  * ---- Response ------------------------------------------------------------------------------------------------------

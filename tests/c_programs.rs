@@ -171,33 +171,8 @@ fn library() -> PathBuf {
         .map_or_else(|| panic!("no libapertis.so in {folders:?}: run `cargo build`"), |(_, library)| library)
 }
 
-/// Functions of the contract that come later than the others. What needs one waits until the header declares it.
-const LATER: [&str; 4] = [
-    "apertis_config_set_cassette",
-    "apertis_request_set_max_tool_rounds",
-    "apertis_request_set_output_schema",
-    "apertis_stream_reply",
-];
-
-/// The programs of a folder, without those that wait for a function; these are named.
-fn programs(folder: &Path) -> Vec<(String, Vec<PathBuf>)> {
-    let read = |path: &Path| fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let header = read(&root().join("include/apertis.h"));
-    let missing: Vec<_> = LATER.into_iter().filter(|name| !header.contains(&format!("{name}("))).collect();
-    let mut found = all_programs(folder);
-    found.retain(|(name, sources)| {
-        let text: String = sources.iter().map(|source| read(source)).collect();
-        let needed = missing.iter().find(|function| text.contains(**function));
-        if let Some(function) = needed {
-            println!("wait {name}: {function} is not there yet");
-        }
-        needed.is_none()
-    });
-    found
-}
-
 /// `NAME.c` and `NAME/*.c`, sorted by name.
-fn all_programs(folder: &Path) -> Vec<(String, Vec<PathBuf>)> {
+fn programs(folder: &Path) -> Vec<(String, Vec<PathBuf>)> {
     let mut found: Vec<_> = files(folder)
         .into_iter()
         .filter_map(|path| {

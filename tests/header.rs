@@ -5,16 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What the contract has and this version does not have yet.
-const PENDING: &[(&str, &str)] = &[
-    ("apertis_cassette", "recording and replaying of traffic comes in a later version"),
-    ("apertis_config_set_cassette", "recording and replaying of traffic comes in a later version"),
-];
-
-/// cbindgen has one setting for two types: with `usize_is_size_t` an `isize` becomes `ptrdiff_t`. On every platform with
-/// this library it is the same type as the contract's `intptr_t`.
-const SAME_TYPE: (&str, &str) = ("ptrdiff_t", "intptr_t");
-
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -86,10 +76,6 @@ impl Declarations {
 
     fn names(&self) -> BTreeSet<&str> {
         self.functions.keys().map(String::as_str).collect()
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.functions.contains_key(name) || self.types.contains_key(name) || self.enums.contains_key(name)
     }
 }
 
@@ -216,12 +202,9 @@ fn every_function_says_where_it_may_be_called_and_whether_it_waits() {
 /// Compares what the header declares with a contract.
 fn keeps(contract: &Declarations, header: &Declarations) -> Vec<String> {
     let mut broken = Vec::new();
-    let pending = |name: &String| PENDING.iter().any(|(other, _)| name == other);
     let mut compare = |name: &String, wanted: &str, found: Option<&str>| match found {
-        None if pending(name) => {}
         None => broken.push(format!("{name} is missing")),
         Some(found) => {
-            let found = found.replace(SAME_TYPE.0, SAME_TYPE.1);
             if found != wanted {
                 broken.push(format!("{name} is not the same:\n    {wanted}\n    {found}"));
             }
@@ -256,17 +239,6 @@ fn the_header_keeps_the_contract() {
         assert!(contract.functions.len() > 100 && contract.enums.len() > 10, "{} is no contract", path.display());
         let broken = keeps(&contract, &header);
         assert!(broken.is_empty(), "{}:\n  {}", path.display(), broken.join("\n  "));
-        for (name, _) in PENDING {
-            assert!(contract.has(name), "{name} is pending and not in {}", path.display());
-        }
-    }
-}
-
-#[test]
-fn what_is_pending_is_not_there() {
-    let header = header();
-    for (name, reason) in PENDING {
-        assert!(!header.has(name), "{name} is there: take it off the list PENDING ({reason})");
     }
 }
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define AT_ONCE 32
-#define PATIENCE_MS 60000
+#define PATIENCE_MS 120000
 #define NAME_SIZE 256
 #define SCRIPT_SIZE 512
 
@@ -297,6 +297,7 @@ static apertis_client *client_for(const char *base) {
     apertis_error *error = NULL;
     if (apertis_config_set_api_base(config, base) != APERTIS_OK || apertis_config_set_api_key(config, "sk-test") != APERTIS_OK ||
         apertis_config_set_max_retries(config, 0) != APERTIS_OK || apertis_config_set_proxy(config, "") != APERTIS_OK ||
+        apertis_config_set_timeout(config, APERTIS_TIMEOUT_TOTAL, PATIENCE_MS) != APERTIS_OK ||
         apertis_client_new(config, &client, &error) != APERTIS_OK)
         give_up("no client: %s", error ? apertis_error_message(error) : "bad setting");
     apertis_config_free(config);

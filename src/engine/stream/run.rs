@@ -120,6 +120,8 @@ struct Ending {
     decoder: Option<Box<dyn Decoder>>,
     timing: Timing,
     attempts: u32,
+    /// The status of this attempt's answer.
+    status: Option<u16>,
     headers: Vec<(String, String)>,
     /// The body of an answer that came in one piece.
     body: Option<Bytes>,
@@ -142,6 +144,7 @@ impl Ending {
             decoder: None,
             timing: Timing::default(),
             attempts: 0,
+            status: None,
             headers: Vec::new(),
             body: None,
             started: false,
@@ -203,6 +206,7 @@ impl Ending {
             if let Some(key) = &prepared.key {
                 failure::redact(&mut error, key.reveal());
             }
+            error.detail_mut().http_status = error.http_status.or(self.status);
             error.detail_mut().attempts = self.attempts;
             if !error.retryable || taken >= prepared.max_retries || self.acc.delivered() {
                 return Err(error);
@@ -225,6 +229,7 @@ impl Ending {
     async fn attempt(&mut self, client: &Client, prepared: &Prepared, worker: usize) -> Result<()> {
         let place = prepared.url.origin().ascii_serialization();
         self.attempts += 1;
+        self.status = None;
         log!(Debug, "{} {}{} (attempt {})", prepared.method, place, prepared.url.path(), self.attempts);
         let first_event = prepared.timeouts.first_event.map(|limit| (Tick::now() + limit, limit));
         let played = client.cassette.as_ref().and_then(|tape| tape.play(&prepared.method, &prepared.url, &prepared.body));
@@ -246,6 +251,7 @@ impl Ending {
                 (response.status().as_u16(), Source::Network(response))
             }
         };
+        self.status = Some(status);
         self.timing.headers = Some(self.start.elapsed());
         log!(Debug, "status {status} after {} ms", self.start.elapsed().as_millis());
         let key = prepared.key.as_ref().map_or("", Secret::reveal);
@@ -402,8 +408,8 @@ impl Ending {
         response.output = self.output.take();
         let last = std::mem::replace(&mut response.usage, self.used);
         response.usage.add(last);
-        if error.is_some() && response.finish_reason.is_none() {
-            response.finish = if self.started { Finish::Interrupted } else { Finish::Unknown };
+        if error.is_some() && self.started && response.finish == Finish::Unknown {
+            response.finish = Finish::Interrupted;
         }
         let error = error.map(|mut error| {
             let detail = error.detail_mut();
