@@ -55,6 +55,7 @@ check() {
         need "cmake" cmake has cmake
         need "Python with venv" "python3 python3-venv" python3 -c 'import ensurepip, venv'
         need "curl" curl has curl
+        need "Node.js with npm" "nodejs npm" has npm
         ;;
     esac
 }
