@@ -5,6 +5,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root" || exit 1
 export APERTIS_CACHE="${APERTIS_CACHE:-$root/.cache}"
 case $APERTIS_CACHE in /*) ;; *) APERTIS_CACHE=$root/$APERTIS_CACHE ;; esac
+# What scripts/setup.sh has put there.
+if [ -d "$APERTIS_CACHE/node/bin" ]; then PATH=$APERTIS_CACHE/node/bin:$PATH; fi
 
 die() {
     echo "$*" >&2

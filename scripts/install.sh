@@ -13,7 +13,7 @@ stage=${DESTDIR:-}
 version=$(version)
 read -r library soname link <<<"$(library_names "$version")"
 files=(
-    "$prefix/include/apertis.h"
+    "$prefix/include/apertis.h" "$prefix/include/apertis-response.schema.json"
     "$libdir/$library" "$libdir/$soname" "$libdir/$link" "$libdir/libapertis.a"
     "$libdir/pkgconfig/apertis.pc"
     "$libdir/cmake/apertis/apertis-config.cmake" "$libdir/cmake/apertis/apertis-config-version.cmake"
@@ -40,13 +40,7 @@ relative() {
 
 # What the static library is linked with. The C compiler links libgcc and libc by itself, in the way that fits.
 native_libraries() {
-    local word
-    for word in $(cat "$built/native-static-libs"); do
-        case $word in
-        -lgcc_s | -lc) ;;
-        *) echo "$word" ;;
-        esac
-    done | tr '\n' ' ' | sed 's/ $//'
+    tr -s ' ' '\n' <"$built/native-static-libs" | grep -vx -e -lgcc_s -e -lc -e '' | tr '\n' ' ' | sed 's/ $//'
 }
 
 fill() {
@@ -73,7 +67,7 @@ native_list=$(echo "$native" | sed -e 's/-framework /-framework@/g' -e 's/ /;/g'
 shared=libapertis.so
 [ "$(uname -s)" = Darwin ] && shared=libapertis.dylib
 mkdir -p "$stage$prefix/include" "$stage$libdir"
-install -m 644 include/apertis.h "$stage$prefix/include/apertis.h"
+install -m 644 include/apertis.h include/apertis-response.schema.json "$stage$prefix/include"
 install -m 755 "$built/release/$shared" "$stage$libdir/$library"
 install -m 644 "$built/release/libapertis.a" "$stage$libdir/libapertis.a"
 if [ "$(uname -s)" = Darwin ]; then

@@ -77,7 +77,7 @@ with_cmake() {
     local where=$1 libdir=$2 hint=$3
     rm -rf "$work/cmake"
     check "$where: find_package" cmake -S tests/install -B "$work/cmake" -D"$hint" -DPROGRAM="$program"
-    check "$where: CMake found it here" grep -F "apertis_DIR:PATH=$libdir/cmake/apertis" "$work/cmake/CMakeCache.txt"
+    check "$where: CMake found it here" grep -x "apertis_DIR:[A-Z]*=$libdir/cmake/apertis" "$work/cmake/CMakeCache.txt"
     check "$where: CMake builds" cmake --build "$work/cmake"
     check "$where: apertis::apertis runs" answers "$work/cmake/shared"
     check "$where: with this library" uses_the_shared_library_of "$libdir" "$work/cmake/shared"
@@ -106,10 +106,16 @@ check "needs nothing but the C library and the unwinder" same \
 check "is stripped" fails grep -q '\.symtab' <(readelf -SW "$prefix/lib/libapertis.so.$version")
 check "exports the functions of the header and nothing else" exports_the_list
 check "the header is the header" cmp include/apertis.h "$prefix/include/apertis.h"
+check "the schema of responses is beside it" cmp include/apertis-response.schema.json "$prefix/include/apertis-response.schema.json"
 check "names no folder of this machine" names_no_folder "$prefix"
 check "find_package refuses a newer version" find_package_refuses -DWANTED=0.2
 check "find_package refuses another major version" find_package_refuses -DWANTED=1.0
 with_pkg_config "installed" "$prefix/lib"
+# The program of the README, built as the README says.
+sed -n '/^```c$/,/^```$/p' README.md | sed -n '2,/^```$/p' | sed '/^```$/d' >"$work/hello.c"
+check "README: the program, with cc alone" cc "${strict[@]}" "$work/hello.c" -o "$work/hello" \
+    -I"$prefix/include" -L"$prefix/lib" -lapertis -Wl,-rpath,"$prefix/lib"
+check "README: it says hello" answers "$work/hello"
 with_cmake "installed" "$prefix/lib" CMAKE_PREFIX_PATH="$prefix"
 
 check "moved" mv "$prefix" "$work/elsewhere"

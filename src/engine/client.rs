@@ -116,6 +116,7 @@ impl Client {
             max_retries: self.settings.config.max_retries.unwrap_or(DEFAULT_MAX_RETRIES),
             key: key.cloned(),
             output: output.map(Arc::new),
+            answer_tool: format::answer_tool(format, &self.call(request, stream)),
             rounds: rounds.then(|| Box::new(Rounds { request: request.clone(), left: request.options.max_tool_rounds })),
         })
     }
@@ -146,6 +147,7 @@ impl Client {
             max_retries: self.settings.config.max_retries.unwrap_or(DEFAULT_MAX_RETRIES),
             key: self.settings.api_key.clone(),
             output: None,
+            answer_tool: None,
             rounds: None,
         })
     }
@@ -158,13 +160,17 @@ impl Client {
         if let Some(output) = &request.options.output_schema {
             check_strict(&output.schema)?;
         }
+        Ok(Value::from(format::body(format, &self.call(request, stream))?).to_string())
+    }
+
+    /// The request with the client's defaults filled in.
+    fn call<'a>(&'a self, request: &'a Request, stream: bool) -> Call<'a> {
         let model = self.model(request);
         let (options, config) = (&request.options, &self.settings.config);
         let set = options.temperature.or(config.temperature);
         let default = Some(DEFAULT_TEMPERATURE).filter(|_| !models::family(model).rejects_temperature);
         let limit = options.max_tokens.or(config.max_tokens).unwrap_or(DEFAULT_MAX_TOKENS);
-        let call = Call { request, model, temperature: set.or(default), max_tokens: Some(limit).filter(|n| *n > 0), stream };
-        Ok(Value::from(format::body(format, &call)?).to_string())
+        Call { request, model, temperature: set.or(default), max_tokens: Some(limit).filter(|n| *n > 0), stream }
     }
 
     /// The format in which a request goes out.

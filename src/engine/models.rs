@@ -17,6 +17,9 @@ pub struct Family {
     pub rejects_temperature: bool,
     /// The limit is called `max_completion_tokens` in Chat Completions.
     pub completion_tokens: bool,
+    /// Answers can be bound to a JSON Schema. Where not, the fallback of the format is used: JSON mode and the schema in words
+    /// (Chat Completions), or a tool that the model has to call (Messages).
+    pub takes_schemas: bool,
 }
 
 const fn row(
@@ -26,7 +29,12 @@ const fn row(
     rejects_temperature: bool,
     completion_tokens: bool,
 ) -> Family {
-    Family { prefix, context_window, format, rejects_temperature, completion_tokens }
+    Family { prefix, context_window, format, rejects_temperature, completion_tokens, takes_schemas: true }
+}
+
+/// A family whose answers cannot be bound to a schema.
+const fn without_schemas(family: Family) -> Family {
+    Family { takes_schemas: false, ..family }
 }
 
 use Format::{ChatCompletions as Chat, Messages, Responses};
@@ -51,10 +59,20 @@ const FAMILIES: &[Family] = &[
     row("o4", 200_000, Chat, true, true),
     row("gpt-4.1", 1_047_576, Chat, false, false),
     row("gpt-4o", 128_000, Chat, false, false),
-    row("gpt-4-turbo", 128_000, Chat, false, false),
-    row("gpt-4", 8_192, Chat, false, false),
-    row("gpt-3.5", 16_385, Chat, false, false),
+    without_schemas(row("gpt-4-turbo", 128_000, Chat, false, false)),
+    without_schemas(row("gpt-4", 8_192, Chat, false, false)),
+    without_schemas(row("gpt-3.5", 16_385, Chat, false, false)),
     row("claude-", 200_000, Messages, false, false),
+    // Before 4.5 (Opus: 4.1) there is no native structured output.
+    without_schemas(row("claude-3", 200_000, Messages, false, false)),
+    without_schemas(row("claude-2", 200_000, Messages, false, false)),
+    without_schemas(row("claude-sonnet-4-", 200_000, Messages, false, false)),
+    row("claude-sonnet-4-5", 200_000, Messages, false, false),
+    row("claude-sonnet-4-6", 1_000_000, Messages, false, false),
+    without_schemas(row("claude-opus-4-", 200_000, Messages, false, false)),
+    row("claude-opus-4-1", 200_000, Messages, false, false),
+    row("claude-opus-4-5", 200_000, Messages, false, false),
+    row("claude-opus-4-6", 1_000_000, Messages, false, false),
     row("claude-opus-4-7", 1_000_000, Messages, true, false),
     row("claude-opus-4-8", 1_000_000, Messages, true, false),
     row("claude-opus-5", 1_000_000, Messages, true, false),
@@ -62,7 +80,7 @@ const FAMILIES: &[Family] = &[
     row("claude-fable-5", 1_000_000, Messages, true, false),
     row("gemini-1.5-pro", 2_097_152, Chat, false, false),
     row("gemini-", 1_048_576, Chat, false, false),
-    row("deepseek-", 128_000, Chat, false, false),
+    without_schemas(row("deepseek-", 128_000, Chat, false, false)),
     row("grok-4", 256_000, Chat, false, false),
     row("grok-", 131_072, Chat, false, false),
     row("mistral-", 128_000, Chat, false, false),
@@ -110,6 +128,18 @@ mod tests {
         }
         assert_eq!(family("claude-sonnet-4.5").format, Format::Messages);
         assert_eq!(family("gpt-5-codex-high").format, Format::Responses);
+        for (name, takes) in [
+            ("claude-sonnet-4-20250514", false),
+            ("claude-3-5-haiku-latest", false),
+            ("claude-sonnet-4-5-20250929", true),
+            ("claude-sonnet-4.5", true),
+            ("claude-opus-4-1-20250805", true),
+            ("deepseek-chat", false),
+            ("gpt-4o-mini", true),
+            ("gpt-4", false),
+        ] {
+            assert_eq!(family(name).takes_schemas, takes, "{name}");
+        }
         assert_eq!(family("o100").context_window, -1);
         assert_eq!(family("my-own").format, Format::ChatCompletions);
     }

@@ -14,8 +14,15 @@ pub fn parse(data: &[u8]) -> Result<Value> {
 
 /// The same for an event of a stream, where the other half of a pair may come with the next delta: servers that cut by
 /// UTF-16 units do that. Halves are kept as stand-ins, which the accumulator joins.
-pub fn parse_event(data: &[u8]) -> Result<Value> {
-    parse_with(data, surrogate::stand_in)
+///
+/// `None` for what never was JSON: gateways write status lines between the events. What begins as JSON and is none is a
+/// damaged event, and to go on without it would lose a piece in silence.
+pub fn parse_event(data: &[u8]) -> Result<Option<Value>> {
+    match parse_with(data, surrogate::stand_in) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if matches!(data.trim_ascii_start().first(), Some(b'{' | b'[')) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 fn parse_with(data: &[u8], half: fn(u16) -> char) -> Result<Value> {
@@ -187,7 +194,9 @@ mod tests {
 
     #[test]
     fn halves_of_a_pair_meet_again() {
-        let value = parse_event(br#"{"a":"x\ud83d","b":"\ude00y","c":"\ud83d\ud83d\ude00"}"#).unwrap();
+        let value = parse_event(br#"{"a":"x\ud83d","b":"\ude00y","c":"\ud83d\ud83d\ude00"}"#).unwrap().unwrap();
+        assert!(parse_event(b"searching ...").unwrap().is_none());
+        assert_eq!(parse_event(b" {nope").unwrap_err().kind(), Kind::Protocol);
         let text = |field: &str| value[field].as_str().unwrap().to_owned();
         assert_eq!(surrogate::mend(&(text("a") + &text("b"))), "x\u{1f600}y");
         assert_eq!(surrogate::mend(&text("c")), "\u{fffd}\u{1f600}");

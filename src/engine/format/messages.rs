@@ -5,6 +5,8 @@
 mod decode;
 mod encode;
 
+pub use encode::answer_tool;
+
 use super::{Codec, KeyHeader};
 
 /// The format's functions.

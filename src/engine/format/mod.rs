@@ -6,6 +6,8 @@ pub mod chat_completions;
 #[cfg(test)]
 mod conformance;
 pub mod json;
+#[cfg(test)]
+mod lossless;
 pub mod messages;
 pub mod provider_error;
 pub mod responses;
@@ -132,6 +134,13 @@ impl FormatChoice {
             Self::Auto => models::family(model).format,
         }
     }
+}
+
+/// The tool that a model without structured output gives its answer with, where the format does it so.
+#[must_use]
+pub fn answer_tool(format: Format, call: &Call<'_>) -> Option<String> {
+    let output = (format == Format::Messages).then(|| messages::answer_tool(call)).flatten();
+    output.map(|output| output.name.clone())
 }
 
 /// The body of a request: what the format makes of it, then the gateway's own fields, then the caller's, last.

@@ -61,7 +61,9 @@ impl ProviderError {
     }
 
     fn from_object(error: &Map<String, Value>) -> Self {
-        let code = scalar(error, "code").map(Cow::into_owned);
+        // Anthropic has the cause in `details.error_code`, beside a type that says little.
+        let details = super::json::object(error, "details");
+        let code = scalar(error, "code").or_else(|| scalar(details?, "error_code")).map(Cow::into_owned);
         let status = code.as_deref().or(scalar(error, "status").as_deref()).and_then(|c| c.parse().ok());
         // OpenRouter keeps what the upstream provider said as a string of JSON. The message stays OpenRouter's; the rest is
         // in the error's body.

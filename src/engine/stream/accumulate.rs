@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::engine::event::{CallName, Event, Outbox};
 use crate::engine::format::json::surrogate;
 use crate::engine::request::Part;
-use crate::engine::response::{Finish, Usage};
+use crate::engine::response::{text_of, Finish, Usage};
 
 /// A part's place in the answer.
 pub type At = usize;
@@ -28,6 +28,8 @@ pub struct Accumulator {
     outbox: Outbox,
     /// The first half of a surrogate pair whose second half may come with the next piece of this part.
     half: Option<(At, u16)>,
+    /// A call of this tool is no call, but how the model gives its answer: its arguments are the text.
+    answer_tool: Option<String>,
     /// Something that cannot be taken back was handed to the caller, or is about to be.
     delivered: bool,
 }
@@ -117,9 +119,40 @@ impl Accumulator {
         }
         if let Some(Part::ToolCall { arguments, .. }) = self.parts.get_mut(at) {
             arguments.push_str(piece);
-            let call = self.call_name(at);
             self.delivered = true;
-            self.outbox.push(Event::ToolArguments { call, piece: piece.to_owned() });
+            if self.is_answer(at) {
+                self.outbox.text(piece);
+            } else {
+                let call = self.call_name(at);
+                self.outbox.push(Event::ToolArguments { call, piece: piece.to_owned() });
+            }
+        }
+    }
+
+    /// Makes calls of a tool the answer's text.
+    pub fn set_answer_tool(&mut self, name: Option<String>) {
+        self.answer_tool = name;
+    }
+
+    fn is_answer(&self, at: At) -> bool {
+        match (&self.answer_tool, self.parts.get(at)) {
+            (Some(tool), Some(Part::ToolCall { name, .. })) => name == tool,
+            _ => false,
+        }
+    }
+
+    /// The text of the answer, in whatever way the model gave it.
+    #[must_use]
+    pub fn answer(&self) -> String {
+        let answers = (0..self.parts.len()).filter(|at| self.is_answer(*at)).filter_map(|at| match &self.parts[at] {
+            Part::ToolCall { arguments, .. } => Some(arguments.as_str()),
+            _ => None,
+        });
+        let answers: Vec<&str> = answers.collect();
+        if answers.is_empty() {
+            text_of(&self.parts)
+        } else {
+            answers.concat()
         }
     }
 
@@ -210,6 +243,9 @@ impl Accumulator {
             }
         }
         self.names.clear();
+        if self.finish == Finish::ToolCalls && self.answer_tool.is_some() && !self.has_calls() {
+            self.finish = Finish::Stop;
+        }
     }
 
     /// Makes the TOOL_CALL events. A call whose arguments are cut off (the token limit), or that stands in a refusal, is in
@@ -219,6 +255,9 @@ impl Accumulator {
             return;
         }
         for at in 0..self.parts.len() {
+            if self.is_answer(at) {
+                continue;
+            }
             let Some(Part::ToolCall { arguments, custom, .. }) = self.parts.get(at) else { continue };
             if *custom || serde_json::from_str::<serde::de::IgnoredAny>(arguments).is_ok() {
                 let arguments = arguments.clone();
@@ -229,9 +268,17 @@ impl Accumulator {
         }
     }
 
+    /// The calls that wait for a result.
+    pub fn calls(&self) -> impl Iterator<Item = &Part> {
+        (0..self.parts.len())
+            .filter(|at| !self.is_answer(*at))
+            .map(|at| &self.parts[at])
+            .filter(|p| matches!(p, Part::ToolCall { .. }))
+    }
+
     #[must_use]
     pub fn has_calls(&self) -> bool {
-        self.parts.iter().any(|p| matches!(p, Part::ToolCall { .. }))
+        self.calls().next().is_some()
     }
 
     /// Whether the caller got, or is about to get, a piece of the answer: then no other attempt may follow.
@@ -251,12 +298,19 @@ impl Accumulator {
 
     /// Forgets an attempt that failed before it delivered anything; waiting notices stay.
     pub fn restart(&mut self) {
-        let outbox = std::mem::take(&mut self.outbox);
-        *self = Self { outbox, ..Self::default() };
+        let (outbox, answer_tool) = (std::mem::take(&mut self.outbox), self.answer_tool.take());
+        *self = Self { outbox, answer_tool, ..Self::default() };
     }
 
     pub fn take_parts(&mut self) -> Vec<Part> {
         self.names.clear();
+        for at in 0..self.parts.len() {
+            if self.is_answer(at) {
+                if let Part::ToolCall { arguments, .. } = &mut self.parts[at] {
+                    self.parts[at] = Part::text(std::mem::take(arguments));
+                }
+            }
+        }
         std::mem::take(&mut self.parts)
     }
 }
@@ -308,6 +362,23 @@ mod tests {
         assert_eq!((call.id.as_str(), call.name.as_str(), arguments.as_str()), ("a", "f", "{\"x\":1}"));
         let Event::ToolCall { call, arguments } = &events[3] else { panic!("{events:?}") };
         assert_eq!((call.id.as_str(), arguments.as_str()), (&*format!("call_local_{b}"), "{}"));
+    }
+
+    #[test]
+    fn an_answer_given_with_a_tool_is_text() {
+        let mut acc = Accumulator::default();
+        acc.set_answer_tool(Some("answer".into()));
+        acc.restart();
+        let at = acc.open(Part::ToolCall { id: "a".into(), name: "answer".into(), arguments: String::new(), custom: false });
+        acc.arguments(at, "{\"x\"");
+        acc.arguments(at, ":1}");
+        acc.finish = Finish::ToolCalls;
+        acc.settle();
+        acc.offer_calls();
+        assert_eq!((acc.finish, acc.answer().as_str()), (Finish::Stop, "{\"x\":1}"));
+        let events: Vec<Event> = acc.outbox().drain().collect();
+        assert!(matches!(&events[..], [Event::Text(t)] if t == "{\"x\":1}"), "{events:?}");
+        assert_eq!(acc.take_parts(), [Part::text("{\"x\":1}")]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::engine::event::Event;
 use crate::engine::format::{json, Decoder, Format};
 use crate::engine::log::log;
 use crate::engine::request::{Request, Turn};
-use crate::engine::response::{text_of, Finish, Response, Timing, Usage};
+use crate::engine::response::{Finish, Response, Timing, Usage};
 use crate::engine::runtime::Place;
 use crate::engine::schema::Validator;
 use crate::engine::transport::cassette::{Playback, Recorder};
@@ -51,6 +51,8 @@ pub struct Prepared {
     pub key: Option<Secret>,
     /// What the answer has to obey.
     pub output: Option<Arc<Validator>>,
+    /// The tool that the model gives it with, where it knows no other way.
+    pub answer_tool: Option<String>,
     /// The conversation, where the stream goes on by itself after tool calls.
     pub rounds: Option<Box<Rounds>>,
 }
@@ -94,7 +96,8 @@ pub async fn run(client: Arc<Client>, prepared: Prepared, queue: Arc<Queue>, cor
                 Some(limit) => match tokio::time::timeout(limit.saturating_sub(start.elapsed()), attempts).await {
                     Ok(outcome) => outcome,
                     Err(_) => {
-                        Err(Error::new(Kind::TimedOut, format!("not done within the total timeout of {} ms", limit.as_millis())))
+                        Err(Error::new(Kind::TimedOut, format!("not done within the total timeout of {} ms", limit.as_millis()))
+                            .retryable())
                     }
                 },
                 None => attempts.await,
@@ -135,12 +138,14 @@ struct Ending {
 
 impl Ending {
     fn new(prepared: &Prepared, queue: Arc<Queue>, core: Arc<Core>, start: Instant) -> Self {
+        let mut acc = Accumulator::default();
+        acc.set_answer_tool(prepared.answer_tool.clone());
         Self {
             queue,
             core,
             start,
             answer: prepared.answer,
-            acc: Accumulator::default(),
+            acc,
             decoder: None,
             timing: Timing::default(),
             attempts: 0,
@@ -167,7 +172,7 @@ impl Ending {
             }
             rounds.left -= 1;
             // Before the events are there: replies may come at once.
-            self.core.round.begin(self.acc.parts());
+            self.core.round.begin(self.acc.calls());
             self.acc.offer_calls();
             self.flush().await;
             // The turn goes on before its results are there: what ends the stream meanwhile hands it over.
@@ -185,7 +190,7 @@ impl Ending {
         self.acc.offer_calls();
         self.note_first_delta();
         if let (Some(output), Finish::Stop | Finish::Length | Finish::Unknown) = (&prepared.output, self.acc.finish) {
-            self.output = Some(output.check(&text_of(self.acc.parts()))?);
+            self.output = Some(output.check(&self.acc.answer())?);
         }
         Ok(())
     }
@@ -206,9 +211,8 @@ impl Ending {
             if let Some(key) = &prepared.key {
                 failure::redact(&mut error, key.reveal());
             }
-            error.detail_mut().http_status = error.http_status.or(self.status);
             error.detail_mut().attempts = self.attempts;
-            if !error.retryable || taken >= prepared.max_retries || self.acc.delivered() {
+            if !retry::is_worth_waiting(&error) || taken >= prepared.max_retries || self.acc.delivered() {
                 return Err(error);
             }
             let wait = retry::delay(&error, taken, fastrand::f64());
@@ -286,15 +290,22 @@ impl Ending {
 
     /// Decides by what comes, not by what was asked for or what the header says, whether this is a stream.
     async fn read_answer(&mut self, mut reader: Reader) -> Result<()> {
+        // Blank lines keep a stream alive before it begins; more of them than this are no answer in one piece either.
+        const MOST_BLANKS: usize = 64 << 10;
+        let asked_for = matches!(self.answer, Answer::Streamed(_));
         let mut head = Vec::new();
+        let mut blanks = 0;
         let mut streamed = None;
         while streamed.is_none() {
             let Some(chunk) = reader.chunk().await? else { break };
             head.extend_from_slice(&chunk);
-            streamed = is_event_stream(&head, matches!(self.answer, Answer::Streamed(_)));
-            if head.len() > MAX_BODY {
-                return Err(too_large(MAX_BODY));
-            }
+            // What is known to be blank is not looked at again.
+            blanks += head[blanks..].iter().take_while(|b| b.is_ascii_whitespace()).count();
+            streamed = match &head[blanks..] {
+                [] if head.len() > MOST_BLANKS => Some(asked_for),
+                [] => None,
+                rest => is_event_stream(rest, asked_for),
+            };
         }
         match streamed {
             Some(true) => self.read_events(reader, head).await,
@@ -414,6 +425,10 @@ impl Ending {
         let error = error.map(|mut error| {
             let detail = error.detail_mut();
             detail.attempts = self.attempts;
+            if !matches!(detail.kind, Kind::Cancelled | Kind::Shutdown | Kind::Internal) {
+                // The answer that failed behind its head had a status all the same.
+                detail.http_status = detail.http_status.or(self.status);
+            }
             if detail.request_id.is_none() {
                 detail.request_id.clone_from(&response.request_id);
             }
@@ -581,27 +596,14 @@ impl Reader {
 
 /// Whether a body is an event stream, by its first characters; `None`: too early to tell.
 fn is_event_stream(head: &[u8], asked_for: bool) -> Option<bool> {
+    const FIELDS: [&[u8]; 5] = [b":", b"data:", b"event:", b"id:", b"retry:"];
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    // A comment or an empty line begins event streams alone; JSON may begin with blanks.
-    let first = head.iter().copied().find(|b| !b.is_ascii_whitespace());
-    match first {
-        // Blank lines keep a stream alive before it begins.
-        None if asked_for && head.len() > 4096 => Some(true),
-        None => None,
-        Some(b'{' | b'[' | b'<' | b'"') => Some(false),
-        Some(_) if asked_for => Some(true),
-        Some(b':') => Some(true),
-        Some(_) => {
-            let head = head.trim_ascii_start();
-            let fields = [&b"data:"[..], b"event:", b"id:", b"retry:"];
-            if fields.iter().any(|f| head.starts_with(f)) {
-                Some(true)
-            } else if fields.iter().any(|f| f.starts_with(head)) {
-                None
-            } else {
-                Some(false)
-            }
-        }
+    match head.first()? {
+        b'{' | b'[' | b'<' | b'"' => Some(false),
+        _ if asked_for => Some(true),
+        _ if FIELDS.iter().any(|field| head.starts_with(field)) => Some(true),
+        _ if FIELDS.iter().any(|field| field.starts_with(head)) => None,
+        _ => Some(false),
     }
 }
 

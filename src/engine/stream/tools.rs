@@ -25,10 +25,10 @@ struct Open {
 impl Round {
     /// Begins a round. Calls that cannot be executed, because their arguments are no JSON, are answered here: the model
     /// sees why and can do better.
-    pub fn begin(&self, parts: &[Part]) {
+    pub fn begin<'a>(&self, calls: impl Iterator<Item = &'a Part>) {
         let mut open = Open::default();
-        for part in parts {
-            let Part::ToolCall { id, arguments, custom, .. } = part else { continue };
+        for call in calls {
+            let Part::ToolCall { id, arguments, custom, .. } = call else { continue };
             open.ids.push(id.clone());
             if let (false, Err(e)) = (custom, serde_json::from_str::<serde::de::IgnoredAny>(arguments)) {
                 let text = format!("the arguments are not valid JSON: {e}");
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn each_call_takes_one_reply_and_order_is_that_of_the_calls() {
         let round = Round::default();
-        round.begin(&[call("a", "{}"), Part::text("x"), call("b", "{}"), call("c", "{\"x\":")]);
+        round.begin([call("a", "{}"), Part::text("x"), call("b", "{}"), call("c", "{\"x\":")].iter());
         assert!(round.take_if_all().is_none());
         assert_eq!(round.reply("z", "?", false).unwrap_err().kind(), Kind::InvalidArgument);
         round.reply("b", "B", false).unwrap();

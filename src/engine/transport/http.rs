@@ -138,6 +138,9 @@ pub fn send_error(error: reqwest::Error, place: &str) -> Error {
     if error.is_connect() {
         return Error::new(Kind::Connect, format!("cannot connect to {place}: {}", causes(&error))).retryable();
     }
+    if let Some(cause) = find::<hyper::Error>(&error).filter(|e| e.is_parse()) {
+        return Error::new(Kind::Protocol, format!("{place} does not answer as an HTTP server does: {cause}"));
+    }
     if error.is_builder() {
         return Error::argument(format!("the request cannot be sent: {}", causes(&error)));
     }

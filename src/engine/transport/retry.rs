@@ -23,8 +23,13 @@ pub fn is_retryable(kind: Kind, status: u16, advice: RetryAdvice) -> bool {
         kind,
         Kind::Quota | Kind::Authentication | Kind::Permission | Kind::Tls | Kind::ContextLength | Kind::ContentFilter
     );
-    let too_long = advice.after.is_some_and(|after| after > MAX_RETRY_AFTER);
-    !hopeless && !too_long && advice.should.unwrap_or_else(|| status_is_retryable(status))
+    !hopeless && advice.should.unwrap_or_else(|| status_is_retryable(status))
+}
+
+/// Whether the library itself tries again: not where the server asks for more patience than we have for the caller.
+#[must_use]
+pub fn is_worth_waiting(error: &Error) -> bool {
+    error.retryable && error.retry_after.is_none_or(|after| after <= MAX_RETRY_AFTER)
 }
 
 /// How long to wait before attempt number `taken + 2`, where `taken` retries have been made. `random` is from 0 to 1.
@@ -59,7 +64,10 @@ mod tests {
         assert!(!is_retryable(Kind::Quota, 429, said(true)));
         assert!(is_retryable(Kind::BadRequest, 400, said(true)));
         assert!(!is_retryable(Kind::Server, 500, said(false)));
-        let long = RetryAdvice { after: Some(Duration::from_secs(121)), should: Some(true) };
-        assert!(!is_retryable(Kind::RateLimited, 429, long));
+        let mut error = Error::new(Kind::RateLimited, "x").retryable();
+        for (seconds, waits) in [(120, true), (121, false)] {
+            error.detail_mut().retry_after = Some(Duration::from_secs(seconds));
+            assert_eq!(is_worth_waiting(&error), waits);
+        }
     }
 }

@@ -128,5 +128,10 @@ const char *cut_script(const fault *one, int format, asking as, int number) {
     gmtime_r(&soon, &parts);
     CHECK(strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &parts) > 0);
     script = replaced(script, "{DATE}", story_encode(date));
+    script = replaced(script, "{PATH}", story_format("/%s", paths[format]));
+    if (strstr(script, "{DEEP EVENT}")) script = replaced(script, "{DEEP EVENT}", story_format("body=data: %%7B\"type\":\"response.created\",\"choices\":%s%%0A%%0A", story_repeat("[", 100000)));
+    if (strstr(script, "{DEEP TOOL}")) script = replaced(script, "{DEEP TOOL}", story_format("tool=deep:%s%s", story_repeat("[", 100000), story_repeat("]", 100000)));
+    if (strstr(script, "{TOOLS}")) script = replaced(script, "{TOOLS}", story_format("tool_deltas=1%s", story_repeat(";tool=f:%7B%7D", 10000)));
+    if (strstr(script, "{BLANKS}")) script = replaced(script, "{BLANKS}", story_format("body=%s%%0A;body_repeat=1048576", story_repeat("%20", 1023)));
     return replaced(script, "{BASE2}", story_encode(getenv("APERTIS_TEST_OTHER_BASE") ? getenv("APERTIS_TEST_OTHER_BASE") : ""));
 }

@@ -74,8 +74,7 @@ impl Decoder for ChatDecoder {
             self.done = true;
             return Ok(ControlFlow::Break(()));
         }
-        let Ok(chunk) = json::parse_event(data) else {
-            // Gateways write status lines that are no JSON between the chunks.
+        let Some(chunk) = json::parse_event(data)? else {
             out.other(&Value::from(String::from_utf8_lossy(data)));
             return Ok(ControlFlow::Continue(()));
         };

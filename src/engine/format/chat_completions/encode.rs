@@ -51,13 +51,23 @@ pub fn encode(call: &Call<'_>) -> Result<Map<String, Value>> {
     set("tools", (!tools.is_empty()).then(|| tools.into()));
     set("tool_choice", options.tool_choice.as_ref().map(encode_choice));
     set("parallel_tool_calls", options.parallel_tool_calls.map(Value::from));
-    set(
-        "response_format",
-        options.output_schema.as_ref().map(|output| {
-            json!({"type": "json_schema", "json_schema": {"name": output.name, "schema": output.schema, "strict": true}})
-        }),
-    );
+    if let Some(output) = &options.output_schema {
+        let native = models::family(call.model).takes_schemas;
+        let schema =
+            json!({"type": "json_schema", "json_schema": {"name": output.name, "schema": output.schema, "strict": true}});
+        set("response_format", Some(if native { schema } else { json!({"type": "json_object"}) }));
+        if !native {
+            if let Some(messages) = body.get_mut("messages").and_then(Value::as_array_mut) {
+                messages.insert(0, json!({"role": "system", "content": json_mode_prompt(&output.schema)}));
+            }
+        }
+    }
     Ok(body)
+}
+
+/// For models that know JSON but no schemas: they are told in words, and the answer is checked here as any other.
+fn json_mode_prompt(schema: &Value) -> String {
+    format!("Answer with one JSON object and nothing else. It must satisfy this JSON Schema: {schema}")
 }
 
 fn encode_choice(choice: &ToolChoice) -> Value {
@@ -168,3 +178,6 @@ fn media(media_type: &str, source: &Source, file_name: Option<&str>) -> Result<V
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

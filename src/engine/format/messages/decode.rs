@@ -101,12 +101,11 @@ impl Decoder for MessagesDecoder {
             return Ok(ControlFlow::Continue(()));
         }
         let name = std::str::from_utf8(name).unwrap_or("");
-        let Ok(event) = json::parse_event(data) else {
+        let Some(event) = json::parse_event(data)? else {
             let said = Value::from(String::from_utf8_lossy(data));
             if name == "error" {
                 return Err(failure(&said));
             }
-            // Gateways write status lines that are no JSON between the events.
             out.other(&said);
             return Ok(ControlFlow::Continue(()));
         };

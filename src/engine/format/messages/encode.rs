@@ -7,7 +7,8 @@ use serde_json::{json, Map, Value};
 
 use crate::engine::error::{Error, Result};
 use crate::engine::format::{Call, Format};
-use crate::engine::request::{Options, Part, Role, Source, Tool, ToolChoice, Turn};
+use crate::engine::models;
+use crate::engine::request::{Options, OutputSchema, Part, Role, Source, Tool, ToolChoice, Turn};
 
 /// The format wants a limit with every request; this one is safe with all models.
 const MAX_TOKENS: i64 = 4096;
@@ -35,9 +36,21 @@ pub fn encode(call: &Call<'_>) -> Result<Map<String, Value>> {
     set("temperature", call.temperature.map(Value::from));
     set("top_p", options.top_p.map(Value::from));
     set("stop_sequences", (!options.stop.is_empty()).then(|| options.stop.clone().into()));
-    let tools = options.tools.iter().map(tool).collect::<Result<Vec<_>>>()?;
+    let mut tools = options.tools.iter().map(tool).collect::<Result<Vec<_>>>()?;
+    let answer_tool = answer_tool(call);
+    if let Some(output) = answer_tool {
+        tools.push(json!({"name": output.name, "description": "Gives the answer. Call it once.", "input_schema": output.schema}));
+    }
     set("tools", (!tools.is_empty()).then(|| tools.into()));
-    set("tool_choice", choice(options));
+    set(
+        "tool_choice",
+        match answer_tool {
+            // The caller's own tools may come first; without any there is only one thing to do.
+            Some(_) if !options.tools.is_empty() => Some(json!({"type": "any"})),
+            Some(output) => Some(json!({"type": "tool", "name": output.name, "disable_parallel_tool_use": true})),
+            None => choice(options),
+        },
+    );
     let mut output = Map::new();
     match options.reasoning_effort.as_deref() {
         // There is no effort below the lowest but not to think at all.
@@ -47,11 +60,17 @@ pub fn encode(call: &Call<'_>) -> Result<Map<String, Value>> {
         }
         None => {}
     }
-    if let Some(schema) = &options.output_schema {
+    if let Some(schema) = options.output_schema.as_ref().filter(|_| answer_tool.is_none()) {
         output.insert("format".into(), json!({"type": "json_schema", "schema": schema.schema}));
     }
     set("output_config", (!output.is_empty()).then(|| output.into()));
     Ok(body)
+}
+
+/// For models without structured output: a tool whose arguments are the answer.
+pub fn answer_tool<'a>(call: &Call<'a>) -> Option<&'a OutputSchema> {
+    let output = call.request.options.output_schema.as_ref()?;
+    (!models::family(call.model).takes_schemas).then_some(output)
 }
 
 fn is_system(turn: &Turn) -> bool {

@@ -73,14 +73,13 @@ impl Decoder for ResponsesDecoder {
                 return Ok(ControlFlow::Continue(()));
             }
         }
-        let event = match json::parse_event(data) {
-            Ok(Value::Object(event)) => event,
+        let event = match json::parse_event(data)? {
+            Some(Value::Object(event)) => event,
             _ if fallback == "error" => {
                 return Err(ProviderError::in_failure(data).into_error(200, Bytes::copy_from_slice(data)));
             }
             other => {
-                // Gateways write status lines that are no JSON between the events.
-                out.other(&other.unwrap_or_else(|_| String::from_utf8_lossy(data).into()));
+                out.other(&other.unwrap_or_else(|| String::from_utf8_lossy(data).into()));
                 return Ok(ControlFlow::Continue(()));
             }
         };

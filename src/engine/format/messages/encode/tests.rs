@@ -3,7 +3,7 @@ use serde_json::{json, Value};
 use super::*;
 use crate::engine::error::Kind;
 use crate::engine::format::conformance;
-use crate::engine::request::{Native, OutputSchema, Request};
+use crate::engine::request::{Native, Request};
 
 fn request(turns: Vec<Turn>) -> Request {
     Request { turns, ..Request::default() }
@@ -387,4 +387,24 @@ fn every_recorded_turn_survives_saving_and_goes_back_as_it_came() {
             assert_eq!(sent, native.to_string(), "{}", case.name);
         }
     }
+}
+
+#[test]
+fn a_model_without_schemas_gets_a_tool_whose_arguments_are_the_answer() {
+    let schema = json!({"type": "object", "properties": {}, "required": [], "additionalProperties": false});
+    let mut full = request(vec![user("Hi")]);
+    full.options.output_schema = Some(OutputSchema { name: "answer".into(), schema: schema.clone() });
+    let encoded = |full: &Request| {
+        let call =
+            Call { request: full, model: "claude-3-5-haiku-latest", temperature: None, max_tokens: Some(9), stream: false };
+        Value::from(encode(&call).unwrap())
+    };
+    let body = encoded(&full);
+    assert_eq!(body["output_config"], Value::Null);
+    assert_eq!(body["tools"][0]["input_schema"], schema);
+    assert_eq!(body["tool_choice"], json!({"type": "tool", "name": "answer", "disable_parallel_tool_use": true}));
+    full.options.tools.push(Tool { name: "f".into(), description: None, parameters: json!({"type": "object"}) });
+    let body = encoded(&full);
+    assert_eq!((body["tools"][0]["name"].as_str(), body["tools"][1]["name"].as_str()), (Some("f"), Some("answer")));
+    assert_eq!(body["tool_choice"], json!({"type": "any"}));
 }
