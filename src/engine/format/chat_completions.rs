@@ -4,6 +4,7 @@
 
 mod decode;
 mod encode;
+mod template;
 
 use super::{Codec, KeyHeader};
 

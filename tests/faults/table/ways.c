@@ -60,7 +60,8 @@ static const char *holds(noted *of) {
     if (of->wrong) return of->wrong;
     if (tally->kinds[APERTIS_EVENT_END] != 1) return story_format("%d ENDs", tally->kinds[APERTIS_EVENT_END]);
     if (strcmp(tally->text, tally->part) != 0) return story_format("TEXT events gave \"%s\", END has \"%s\"", tally->text, tally->part);
-    if (of->retries != of->saw.attempts - 1) return story_format("%d RETRYs for %d attempts", of->retries, of->saw.attempts);
+    /* A wait that the total timeout ends has been announced already. */
+    if (of->retries != of->saw.attempts - 1 && !(of->retries == of->saw.attempts && of->saw.status == APERTIS_ERROR_TIMED_OUT)) return story_format("%d RETRYs for %d attempts", of->retries, of->saw.attempts);
     if (of->response_attempts != of->saw.attempts) return "the attempts of error and response differ";
     if (of->calls != tally->kinds[APERTIS_EVENT_TOOL_CALL]) return story_format("%d TOOL_CALLs, %d calls in the response", tally->kinds[APERTIS_EVENT_TOOL_CALL], of->calls);
     if (of->saw.status != APERTIS_OK && of->saw.http < 300 && started && tally->finish != APERTIS_FINISH_INTERRUPTED && tally->finish != APERTIS_FINISH_STOP)
