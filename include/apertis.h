@@ -790,12 +790,14 @@ enum apertis_status apertis_config_set_max_in_flight(struct apertis_config *conf
 
 /**
  * Sets how many requests of a client may start within any minute; more wait their turn. 0: no limit, which is how it is
- * unless set. A client with such a limit also pauses all its requests for as long as a 429 asks.
+ * unless set. Every attempt counts. A client with such a limit also pauses all its requests for as long as a 429 asks, and, where
+ * an answer's X-RateLimit headers say that nothing remains, until their reset; both up to 120 s.
  *
  * Errors: INVALID_ARGUMENT (below 0), INVALID_HANDLE.
  * Threads: one at a time. From callbacks: yes. Blocks: no.
  */
-enum apertis_status apertis_config_set_rate_limit(struct apertis_config *config, int32_t requests_per_minute);
+enum apertis_status apertis_config_set_rate_limit(struct apertis_config *config,
+                                                  int32_t requests_per_minute);
 
 /**
  * Records answers to a file, or plays them back without a network (`mode`: an apertis_cassette), so that tests need neither

@@ -80,6 +80,9 @@ step format 5 cargo fmt --all --check
 step clippy 20 cargo clippy --workspace --all-targets --quiet -- -D warnings
 step rust 30 bash -c rust_tests
 step c-programs 30 cargo test --workspace --test c_programs -- --nocapture --test-threads=1
+# The same programs, which would say of a leak, a use after free or undefined behaviour where it happens.
+step sanitizers 30 env APERTIS_CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all" \
+    cargo test --workspace --test c_programs stories -- --nocapture --test-threads=1
 step demo 5 tests/demo.sh
 step install 20 tests/install.sh
 step servers 15 bash -c servers

@@ -66,8 +66,10 @@ impl Client {
     }
 
     /// Begins a stream. A handler that was not taken in is dropped before this returns.
-    pub fn start(self: &Arc<Self>, prepared: Prepared, stream: &Stream, handler: Option<Box<dyn Handler>>) -> Result<()> {
+    pub fn start(self: &Arc<Self>, mut prepared: Prepared, stream: &Stream, handler: Option<Box<dyn Handler>>) -> Result<()> {
         let start = Instant::now();
+        // Here and not in the task: turns are in the order of the starts.
+        prepared.turn = Some(self.limits.turn());
         if self.runtime.is_stopped() {
             return Err(stopped());
         }
@@ -115,6 +117,7 @@ impl Client {
             timeouts,
             max_retries: self.settings.config.max_retries.unwrap_or(DEFAULT_MAX_RETRIES),
             key: key.cloned(),
+            turn: None,
             output: output.map(Arc::new),
             answer_tool: format::answer_tool(format, &self.call(request, stream)),
             rounds: rounds.then(|| Box::new(Rounds { request: request.clone(), left: request.options.max_tool_rounds })),
@@ -146,6 +149,7 @@ impl Client {
             timeouts: self.settings.config.timeouts,
             max_retries: self.settings.config.max_retries.unwrap_or(DEFAULT_MAX_RETRIES),
             key: self.settings.api_key.clone(),
+            turn: None,
             output: None,
             answer_tool: None,
             rounds: None,

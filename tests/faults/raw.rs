@@ -4,6 +4,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
+/// A Chat Completions stream of a server that does not know UTF-8.
+const LATIN_1: &[u8] = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"caf\xe9\"}}]}\n\n\
+    data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+
 /// Listens on a free port of loopback until the process ends; the base URL.
 pub fn serve() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
@@ -37,7 +41,7 @@ fn answer(stream: TcpStream) -> Option<()> {
     match wanted.as_str() {
         "ssh" => stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").ok()?,
         "chunk-size" => stream.write_all(&stream_of(b"many\r\ndata: {}\n\n\r\n0\r\n\r\n")).ok()?,
-        "latin-1" => stream.write_all(&stream_of(b"16\r\ndata: {\"error\":\"\xe9\xff\"}\n\n\r\n0\r\n\r\n")).ok()?,
+        "latin-1" => stream.write_all(&stream_of(&chunk(LATIN_1))).ok()?,
         "endless-head" => {
             stream.write_all(b"HTTP/1.1 200 OK\r\n").ok()?;
             // 64 MiB: the client gives up long before.
@@ -48,6 +52,11 @@ fn answer(stream: TcpStream) -> Option<()> {
         other => panic!("no answer is called {other:?}"),
     }
     Some(())
+}
+
+/// A chunk and the end of the chunks.
+fn chunk(data: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n0\r\n\r\n"].concat()
 }
 
 fn stream_of(body: &[u8]) -> Vec<u8> {

@@ -365,6 +365,22 @@ static void a_kept_connection_that_dies_under_the_request_is_replaced(void) {
     }
 }
 
+/* What stands behind a body's end is not taken for the answer to the next request. */
+static void bytes_behind_a_body_harm_nobody_else(void) {
+    apertis_client *client = story_retrying_client(1);
+    int round;
+    for (round = 0; round < 60; round++) {
+        apertis_request *request = story_request("key=behind;say=one two three;length=30", "Hello");
+        apertis_status status = apertis_client_chat(client, request, NULL, NULL);
+        /* The lie itself, or what an earlier one left behind. */
+        CHECK(status < 0);
+        apertis_request_free(request);
+        apertis_response_free(story_chat(client, "key=behind;say=Hi"));
+    }
+    apertis_client_free(client);
+    checks++;
+}
+
 int main(void) {
     apertis_queue *queue;
     int threads, files;
@@ -384,6 +400,7 @@ int main(void) {
     ending_a_wait_is_immediate(APERTIS_DELIVER_THREAD);
     ending_a_wait_is_immediate(APERTIS_DELIVER_PUMP);
     an_idle_connection_that_was_closed_is_not_missed();
+    bytes_behind_a_body_harm_nobody_else();
     a_kept_connection_that_dies_under_the_request_is_replaced();
     apertis_queue_free(queue);
     CHECK_STATUS(apertis_shutdown(-1), APERTIS_OK);

@@ -26,6 +26,7 @@ use crate::engine::response::{Finish, Response, Timing, Usage};
 use crate::engine::runtime::Place;
 use crate::engine::schema::Validator;
 use crate::engine::transport::cassette::{Playback, Recorder};
+use crate::engine::transport::limit::TurnToCome;
 use crate::engine::transport::{headers, http, retry, sse};
 
 /// The largest answer that is taken in, in bytes after decompression.
@@ -38,7 +39,6 @@ const MAX_ERROR_BODY: usize = 1 << 20;
 const DRAIN: Duration = Duration::from_millis(200);
 
 /// A request in the form in which it is sent, as often as it takes.
-#[derive(Debug)]
 pub struct Prepared {
     pub method: Method,
     pub url: Url,
@@ -49,6 +49,8 @@ pub struct Prepared {
     pub max_retries: u32,
     /// The key that goes with it: what must not come back in a message.
     pub key: Option<Secret>,
+    /// A place in the line of requests, taken when the stream was started.
+    pub turn: Option<TurnToCome>,
     /// What the answer has to obey.
     pub output: Option<Arc<Validator>>,
     /// The tool that the model gives it with, where it knows no other way.
@@ -86,11 +88,12 @@ impl Answer {
 }
 
 /// Runs a stream to its END.
-pub async fn run(client: Arc<Client>, prepared: Prepared, queue: Arc<Queue>, core: Arc<Core>, place: Place, start: Instant) {
+pub async fn run(client: Arc<Client>, mut prepared: Prepared, queue: Arc<Queue>, core: Arc<Core>, place: Place, start: Instant) {
+    let turn = prepared.turn.take();
     let mut ending = Ending::new(&prepared, queue, core.clone(), start);
     let total = prepared.timeouts.total;
     let outcome = {
-        let attempts = ending.rounds(&client, prepared, place.worker);
+        let attempts = ending.rounds(&client, prepared, turn, place.worker);
         let limited = async {
             match total {
                 Some(limit) => match tokio::time::timeout(limit.saturating_sub(start.elapsed()), attempts).await {
@@ -161,9 +164,18 @@ impl Ending {
     }
 
     /// Requests until the model has no more calls, and the results between them.
-    async fn rounds(&mut self, client: &Client, mut prepared: Prepared, worker: usize) -> Result<()> {
+    async fn rounds(
+        &mut self,
+        client: &Client,
+        mut prepared: Prepared,
+        mut turn: Option<TurnToCome>,
+        worker: usize,
+    ) -> Result<()> {
         loop {
+            // Given back while results are waited for: whoever decides on a tool may take long.
+            let held = turn.take().unwrap_or_else(|| client.limits.turn()).await;
             self.attempts(client, &prepared, worker).await?;
+            drop(held);
             self.acc.settle();
             let asks = self.acc.finish == Finish::ToolCalls && self.acc.has_calls();
             let Some(rounds) = prepared.rounds.as_mut().filter(|_| asks) else { break };
@@ -197,29 +209,35 @@ impl Ending {
 
     /// All attempts of one request and the waits between them.
     async fn attempts(&mut self, client: &Client, prepared: &Prepared, worker: usize) -> Result<()> {
-        // Given back while results are waited for: whoever decides on a tool may take long.
-        let _turn = client.limits.turn().await;
-        client.limits.start().await;
-        self.timing.queued.get_or_insert_with(|| self.start.elapsed());
         let mut taken = 0;
+        let mut at_once = true;
         loop {
-            let mut error = match self.attempt(client, prepared, worker).await {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
+            client.limits.start().await;
+            self.timing.queued.get_or_insert_with(|| self.start.elapsed());
+            let outcome = self.attempt(client, prepared, worker).await;
+            let at_a_new_place = !client.http.may_reuse();
+            if self.status.is_some() {
+                client.http.note_served();
+            }
+            let Err(mut error) = outcome else { return Ok(()) };
             failure::judge_inside_success(&mut error);
             if let Some(key) = &prepared.key {
                 failure::redact(&mut error, key.reveal());
             }
             error.detail_mut().attempts = self.attempts;
-            if !retry::is_worth_waiting(&error) || taken >= prepared.max_retries || self.acc.delivered() {
-                return Err(error);
-            }
-            let wait = retry::delay(&error, taken, fastrand::f64());
-            log!(Info, "attempt {} failed ({}); the next one follows in {} ms", self.attempts, summary(&error), wait.as_millis());
+            let mut wait = retry::delay(&error, taken, fastrand::f64());
             if error.kind() == Kind::RateLimited {
                 client.limits.pause(wait);
             }
+            if !retry::is_worth_waiting(&error) || taken >= prepared.max_retries || self.acc.delivered() {
+                return Err(error);
+            }
+            if error.kind() == Kind::Disconnected && self.status.is_none() && !at_a_new_place && at_once {
+                // Most likely a connection that the server had closed while it was idle: there is nothing to wait for.
+                at_once = false;
+                wait = Duration::ZERO;
+            }
+            log!(Info, "attempt {} failed ({}); the next one follows in {} ms", self.attempts, summary(&error), wait.as_millis());
             taken += 1;
             self.acc.restart();
             self.decoder = None;
@@ -256,6 +274,9 @@ impl Ending {
             }
         };
         self.status = Some(status);
+        if let Some(pause) = headers::rate_limit_pause(&self.headers, SystemTime::now()) {
+            client.limits.pause(pause.min(retry::MAX_RETRY_AFTER));
+        }
         self.timing.headers = Some(self.start.elapsed());
         log!(Debug, "status {status} after {} ms", self.start.elapsed().as_millis());
         let key = prepared.key.as_ref().map_or("", Secret::reveal);
@@ -571,7 +592,10 @@ impl Reader {
 
     /// The rest of the body behind `body`.
     async fn whole(&mut self, mut body: Vec<u8>, limit: usize) -> Result<Vec<u8>> {
+        // A body in one piece is one event, which has begun: from here on it must not fall silent, however long it is.
+        self.seen_event |= !body.is_empty();
         while let Some(chunk) = self.chunk().await? {
+            self.seen_event = true;
             if body.len() + chunk.len() > limit {
                 return Err(too_large(limit));
             }

@@ -64,6 +64,44 @@ pub fn retry_advice(headers: &[(String, String)], now: SystemTime) -> RetryAdvic
     }
 }
 
+/// How long a client had better pause, by the rate-limit headers of an answer: until the reset, where nothing remains.
+#[must_use]
+pub fn rate_limit_pause(headers: &[(String, String)], now: SystemTime) -> Option<Duration> {
+    [("x-ratelimit-remaining", "x-ratelimit-reset"), ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests")]
+        .into_iter()
+        .filter(|(remaining, _)| get(headers, remaining).and_then(|v| v.parse::<f64>().ok()).is_some_and(|n| n <= 0.0))
+        .find_map(|(_, reset)| until(get(headers, reset)?, now))
+}
+
+/// A reset time: seconds from now, seconds since 1970, or a duration as Go writes it ("1m2.5s", "12ms").
+fn until(text: &str, now: SystemTime) -> Option<Duration> {
+    // Seconds up to here are a wait, above they are a date.
+    const FIRST_DATE: f64 = 1e9;
+    let seconds = match text.parse::<f64>() {
+        Ok(seconds) if seconds >= FIRST_DATE => {
+            seconds - now.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+        }
+        Ok(seconds) => seconds,
+        Err(_) => go_duration(text)?,
+    };
+    Duration::try_from_secs_f64(seconds).ok().filter(|wait| !wait.is_zero())
+}
+
+fn go_duration(mut text: &str) -> Option<f64> {
+    let mut sum = 0.0;
+    while !text.is_empty() {
+        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = text[..digits].parse().ok()?;
+        let rest = &text[digits..];
+        let (unit, length) = [("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9), ("h", 3600.0), ("m", 60.0), ("s", 1.0)]
+            .into_iter()
+            .find(|(name, _)| rest.starts_with(name))?;
+        sum += number * length;
+        text = &rest[unit.len()..];
+    }
+    Some(sum)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,5 +132,24 @@ mod tests {
         assert_eq!(advice(&[("x-should-retry", "true")]).should, Some(true));
         assert_eq!(advice(&[("X-Should-Retry", "false")]).should, Some(false));
         assert_eq!(advice(&[("x-should-retry", "maybe")]).should, None);
+    }
+
+    #[test]
+    fn resets_in_all_their_forms() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
+        let pause = |remaining: &str, reset: &str| {
+            let pairs = [("X-RateLimit-Remaining", remaining), ("X-RateLimit-Reset", reset)];
+            rate_limit_pause(&pairs.map(|(a, b)| (a.to_owned(), b.to_owned())), now)
+        };
+        for (reset, seconds) in
+            [("2000000030", 30.0), ("12", 12.0), ("1.5", 1.5), ("12ms", 0.012), ("1h2m3.5s", 3723.5), ("17.5s", 17.5)]
+        {
+            assert_eq!(pause("0", reset), Some(Duration::from_secs_f64(seconds)), "{reset}");
+        }
+        for (remaining, reset) in
+            [("1", "12"), ("0", "0"), ("0", "soon"), ("0", "5x"), ("-1", "1999999999"), ("x", "3"), ("0", "")]
+        {
+            assert_eq!(pause(remaining, reset), None, "{remaining} {reset}");
+        }
     }
 }

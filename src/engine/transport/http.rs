@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub struct Http {
     is_https: bool,
     tls: OnceCell<rustls::ClientConfig>,
     pools: Mutex<HashMap<PoolKey, reqwest::Client>>,
+    /// An answer was read to its end: later requests may go out on its connection.
+    has_served: AtomicBool,
 }
 
 /// Which thread, and the connect timeout that its connector was built with.
@@ -40,7 +43,20 @@ impl Http {
             is_https: settings.base.place().starts_with("https"),
             tls: OnceCell::new(),
             pools: Mutex::default(),
+            has_served: AtomicBool::new(false),
         })
+    }
+
+    /// An answer was read to its end.
+    pub fn note_served(&self) {
+        self.has_served.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a request that died before its answer may have gone out on a connection that the server had given up: then
+    /// another attempt need not wait. The HTTP client does not tell which connection it took.
+    #[must_use]
+    pub fn may_reuse(&self) -> bool {
+        self.has_served.load(Ordering::Relaxed)
     }
 
     /// The pool of thread `worker`. Runs on that thread.

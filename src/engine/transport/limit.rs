@@ -1,7 +1,10 @@
 //! Whose turn it is: how many requests may be under way, and how many may start in a minute.
 
 use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -32,6 +35,9 @@ pub struct Turn {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
+/// A place that was asked for.
+pub type TurnToCome = Pin<Box<dyn Future<Output = Turn> + Send + Sync>>;
+
 impl Limits {
     #[must_use]
     pub fn new(max_in_flight: Option<usize>, requests_per_minute: Option<u32>) -> Self {
@@ -44,14 +50,22 @@ impl Limits {
         }
     }
 
-    /// Waits for a place, in the order of asking.
-    pub async fn turn(&self) -> Turn {
-        let permit = match &self.in_flight {
+    /// Asks for a place and waits for it. Who asks first has it first: the place in the line is taken when this is called, not
+    /// when it is awaited.
+    pub fn turn(&self) -> TurnToCome {
+        let mut turn: TurnToCome = match &self.in_flight {
             // The semaphore is never closed, so this gives a permit.
-            Some(places) => places.clone().acquire_owned().await.ok(),
-            None => None,
+            Some(places) => {
+                let places = places.clone();
+                Box::pin(async move { Turn { _permit: places.acquire_owned().await.ok() } })
+            }
+            None => return Box::pin(std::future::ready(Turn { _permit: None })),
         };
-        Turn { _permit: permit }
+        // The first poll takes the place in the line.
+        match turn.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(turn) => Box::pin(std::future::ready(turn)),
+            Poll::Pending => turn,
+        }
     }
 
     /// Waits until one more request may start. Each asking takes a place in the window, in the order of asking.

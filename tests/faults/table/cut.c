@@ -1,11 +1,11 @@
 /* Where on the wire a fault happens: the gateway is asked for the undamaged answer once, and what comes is looked through. */
 #include "fault.h"
 
-enum { AT_FRAME, AT_CHARACTER, AT_GZIP, AT_CHUNK, CUTS };
-static const char *const names[CUTS] = { "{FRAME}", "{CHARACTER}", "{GZIP}", "{CHUNK}" };
+enum { AT_FRAME, AT_CHARACTER, AT_GZIP, AT_CHUNK, IN_BODY, CUTS };
+static const char *const names[CUTS] = { "{FRAME}", "{CHARACTER}", "{GZIP}", "{CHUNK}", "{BODY}" };
 static const char *const paths[FORMATS] = { "chat/completions", "responses", "messages" };
 
-/* Bytes of the body as they stand on the wire, chunk headers included. */
+/* Bytes of the body as they stand on the wire, chunk headers included; {BODY} is {FRAME} without these. */
 static long places[FORMATS][ASKINGS][CUTS];
 
 typedef struct wire {
@@ -67,6 +67,14 @@ static size_t chunk_with(const wire *body, size_t byte) {
     return number;
 }
 
+/* How many bytes of data there are before byte `byte` of the wire. */
+static long data_before(const wire *body, size_t byte) {
+    size_t number = 0, data = 0, size = 0;
+    long sum = 0;
+    for (; chunk(body, number, &data, &size), data + size <= byte; number++) sum += (long)size;
+    return sum + (long)(byte - data);
+}
+
 static void learn(apertis_client *client, int format, asking as) {
     apertis_request *request = apertis_request_new();
     char *script = story_format("say=%s;id=fixed;length=0;key=cut-%d-%d%s", story_encode(ALL), format, (int)as, as == JSON ? ";json=1" : "");
@@ -92,6 +100,7 @@ static void learn(apertis_client *client, int format, asking as) {
     CHECK(fourth != NULL && fifth > fourth);
     to[AT_CHARACTER] = (long)(fourth - plain.bytes) + 3;            /* behind the first byte of its sign */
     to[AT_FRAME] = (long)(fifth - plain.bytes);
+    to[IN_BODY] = data_before(&plain, (size_t)(fifth - plain.bytes));
     number = chunk_with(&plain, (size_t)(fourth - plain.bytes));
     to[AT_CHUNK] = (long)chunk(&plain, number, &data, &size) + 1;    /* behind the first digit of its size */
     squeezed = fetch(format, sent, story_format("%s;gzip=1", script));

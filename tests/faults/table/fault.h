@@ -38,12 +38,12 @@ typedef struct outcome {
 #define ANY (-1)
 #define ANY_CODE "*"
 
-/* Where a fault's requests go. */
-typedef enum where { GATEWAY, CLOSED_PORT, FULL_PORT, RAW_SERVER, PLACES } where;
+/* Where a fault's requests go. GATEWAY_ALONE: on connections that no other fault has. */
+typedef enum where { GATEWAY, GATEWAY_ALONE, CLOSED_PORT, FULL_PORT, RAW_SERVER, PLACES } where;
 
 typedef struct fault {
     const char *name;
-    /* For x-gateway, behind "say=ALL". FRAME, CHARACTER, GZIP, CHUNK, BASE2 and DATE in braces are filled in. For the
+    /* For x-gateway, behind "say=ALL". What stands in braces is filled in by cut.c. For the
        raw server: the name of its answer. */
     const char *script;
     outcome stream, whole;

@@ -113,18 +113,18 @@ const fault faults[] = {
     { .name = "a little whitespace", "body=%20%0A%20", BOTH(E(TRUNCATED), 200, NULL, 0, 1, NOTHING, "empty") },
     { .name = "garbage", "body=%07%01garbage%7F{]}%00", BOTH(E(PROTOCOL), 200, NULL, 0, 1, NOTHING, NULL) },
     { .name = "HTML with 200", "content_type=text/html;body=<html>Log in first</html>", BOTH(E(PROTOCOL), 200, NULL, 0, 1, NOTHING, NULL) },
-    { .name = "an event that is no JSON", "body=data: {nope%0A%0A", BOTH(E(TRUNCATED), 200, NULL, 0, 1, NOTHING, NULL) },
+    { .name = "an event that is no JSON", "body=data: {nope%0A%0A", BOTH(E(PROTOCOL), 200, NULL, 0, 1, NOTHING, NULL) },
     { .name = "JSON of something else", "content_type=application/json;body={\"hello\":[1,2,3]}", BOTH(E(PROTOCOL), 200, NULL, 0, 1, NOTHING, NULL) },
     { .name = "JSON that is cut", "content_type=application/json;body={\"choices\":[{\"mess", BOTH(E(PROTOCOL), 200, NULL, 0, 1, NOTHING, NULL) },
     { .name = "gzip that is none", "header=content-encoding:gzip", BOTH(E(PROTOCOL), 200, NULL, 0, 1, NOTHING, "decoded") },
     { .name = "no HTTP at all", "ssh", BOTH(E(PROTOCOL), 0, NULL, 0, 1, NOTHING, NULL), .to = RAW_SERVER },
     { .name = "a chunk size that is no number", "chunk-size", BOTH(E(PROTOCOL), 200, NULL, 0, 1, NOTHING, NULL), .to = RAW_SERVER },
     { .name = "a head that never ends", "endless-head", BOTH(E(PROTOCOL), 0, NULL, 0, 1, NOTHING, NULL), .to = RAW_SERVER },
-    { .name = "events that are no UTF-8", "latin-1", BOTH(E(PROTOCOL), 200, NULL, 0, 1, NOTHING, NULL), .to = RAW_SERVER },
+    { .name = "text that is no UTF-8", "latin-1", BOTH(APERTIS_OK, 0, NULL, 0, 1, "caf\xEF\xBF\xBD", NULL), .to = RAW_SERVER, .formats = CHAT_COMPLETIONS },
 
     /* ---- bodies that lie about their length ---- */
     { .name = "a body shorter than it claims", "length=100000", FINE, BROKEN(TRUNCATED, 200) },
-    { .name = "a body longer than it claims", "length={FRAME}", { E(TRUNCATED), 200, NULL, 0, 1, NULL, NULL }, { E(PROTOCOL), 200, NULL, 0, 1, NOTHING, NULL } },
+    { .name = "a body longer than it claims", "length={BODY}", { E(TRUNCATED), 200, NULL, 0, 1, FOUR, NULL }, { E(PROTOCOL), 200, NULL, 0, 1, NOTHING, NULL }, .to = GATEWAY_ALONE },
 
     /* ---- redirects ---- */
     { .name = "a redirect to another host", "redirect={BASE2}/chat/completions", BOTH(E(PROTOCOL), 307, NULL, 0, 1, NOTHING, "redirects") },
@@ -138,7 +138,7 @@ const fault faults[] = {
     { .name = "a GiB of blank lines", "{BLANKS}", BOTH(E(TOO_LARGE), 200, NULL, 0, 1, NOTHING, NULL), .once = 1 },
     { .name = "an error with a GiB of blanks", "status=400;body=%20;body_repeat=1073741824", BOTH(E(BAD_REQUEST), 400, NULL, 0, 1, NOTHING, NULL), .once = 1 },
     { .name = "nesting 100,000 deep", "body=[;body_repeat=100000", BOTH(E(PROTOCOL), 200, NULL, 0, 1, NOTHING, NULL) },
-    { .name = "nesting 100,000 deep in an event", "{DEEP EVENT}", BOTH(E(TRUNCATED), 200, NULL, 0, 1, NOTHING, NULL), .once = 1 },
+    { .name = "nesting 100,000 deep in an event", "{DEEP EVENT}", BOTH(E(PROTOCOL), 200, NULL, 0, 1, NOTHING, NULL), .once = 1 },
     { .name = "nesting 100,000 deep in an error", "status=400;body=[;body_repeat=100000", BOTH(E(BAD_REQUEST), 400, NULL, 0, 1, NOTHING, NULL) },
     { .name = "nesting 100,000 deep in arguments", "{DEEP TOOL}", { APERTIS_OK, 0, NULL, 0, 1, ALL, NULL }, { APERTIS_OK, 0, NULL, 0, 1, ALL, NULL }, .once = 1, .calls = 1 },
     { .name = "10,000 tool calls", "{TOOLS}", { APERTIS_OK, 0, NULL, 0, 1, ALL, NULL }, { APERTIS_OK, 0, NULL, 0, 1, ALL, NULL }, .once = 1, .calls = 10000 },

@@ -3,7 +3,7 @@
 #include "fault.h"
 
 /* How long a way waits for an END that should have come long before. */
-#define PATIENCE 60000
+#define PATIENCE 120000
 
 typedef struct noted {
     story_tally *tally;

@@ -258,7 +258,8 @@ impl ResponsesDecoder {
 
     /// An item at its beginning, or whole.
     fn whole_item(&mut self, index: Option<u64>, json: Map<String, Value>, done: bool, out: &mut Accumulator) {
-        let here = |item: &Item| item.is_like(&json) && index.is_none_or(|index| item.index == index);
+        // The cheap question first: of ten thousand items all but one stand elsewhere.
+        let here = |item: &Item| index.is_none_or(|index| item.index == index) && item.is_like(&json);
         let known = if done {
             // Where the place is not told, what names the item decides, then what is still open.
             let by_name = self.items.iter().rposition(|item| here(item) && item.is(&json));
@@ -269,7 +270,7 @@ impl ResponsesDecoder {
             })
         } else {
             // A second beginning at one place is another item; only its own deltas may have come before.
-            self.items.iter().rposition(|item| here(item) && !item.added && !item.done)
+            self.items.iter().rposition(|item| !item.added && !item.done && here(item))
         };
         let at = known.unwrap_or_else(|| self.open(index, Kind::of(&json)));
         if done {
