@@ -66,31 +66,28 @@ rust_tests() {
     cargo test --workspace --no-fail-fast --lib --bins "${arguments[@]}"
 }
 
-servers() {
-    if [ -x tests/servers/run.sh ]; then
-        tests/servers/run.sh
-    else
-        echo "SKIP servers: there is no tests/servers/run.sh"
-    fi
+export -f rust_tests
+
+# In one piece, so that editing this file does not change a suite that is running.
+main() {
+    step format 5 cargo fmt --all --check
+    step clippy 20 cargo clippy --workspace --all-targets --quiet -- -D warnings
+    step rust 30 bash -c rust_tests
+    step c-programs 30 cargo test --workspace --test c_programs -- --nocapture --test-threads=1
+    # The same programs, which would say of a leak, a use after free or undefined behaviour where it happens.
+    step sanitizers 30 env APERTIS_CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all" \
+        cargo test --workspace --test c_programs stories -- --nocapture --test-threads=1
+    step demo 5 tests/demo.sh
+    step install 20 tests/install.sh
+    step servers 15 tests/servers/run.sh
+
+    echo
+    echo "==== summary"
+    printf '%s\n' "${table[@]}"
+    for skip in ${skips[@]+"${skips[@]}"}; do echo "skipped: $skip"; done
+    if [ "$((passed + failed))" = 0 ]; then die "No step is called like \"${APERTIS_STEPS:-}\"."; fi
+    echo "$passed passed, $failed failed"
+    [ "$failed" = 0 ]
 }
 
-export -f rust_tests servers
-
-step format 5 cargo fmt --all --check
-step clippy 20 cargo clippy --workspace --all-targets --quiet -- -D warnings
-step rust 30 bash -c rust_tests
-step c-programs 30 cargo test --workspace --test c_programs -- --nocapture --test-threads=1
-# The same programs, which would say of a leak, a use after free or undefined behaviour where it happens.
-step sanitizers 30 env APERTIS_CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all" \
-    cargo test --workspace --test c_programs stories -- --nocapture --test-threads=1
-step demo 5 tests/demo.sh
-step install 20 tests/install.sh
-step servers 15 bash -c servers
-
-echo
-echo "==== summary"
-printf '%s\n' "${table[@]}"
-for skip in ${skips[@]+"${skips[@]}"}; do echo "skipped: $skip"; done
-if [ "$((passed + failed))" = 0 ]; then die "No step is called like \"${APERTIS_STEPS:-}\"."; fi
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+main; exit

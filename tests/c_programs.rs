@@ -116,6 +116,8 @@ impl Workshop {
         for name in ["APERTIS_API_KEY", "APERTIS_API_BASE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
             command.env_remove(name).env_remove(name.to_lowercase());
         }
+        // `cargo test` sets this, and what stands in it would go before the library that was asked for.
+        command.env("LD_LIBRARY_PATH", &self.libraries);
         command.envs(settings.iter().map(|(name, value)| (name, value)));
 
         let began = Instant::now();

@@ -162,6 +162,8 @@ fn run(cases: &[Case], runner: &Path) -> BTreeMap<String, Value> {
         }
     }
     let mut child = Command::new(runner)
+        // `cargo test` sets this, and what stands in it would go before the library that was asked for.
+        .env("LD_LIBRARY_PATH", library())
         .arg(gateway.base())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

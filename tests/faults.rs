@@ -92,6 +92,8 @@ fn run(name: &str, settings: &[(&str, String)]) {
     for name in ["APERTIS_API_KEY", "APERTIS_API_BASE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
         command.env_remove(name).env_remove(name.to_lowercase());
     }
+    // cargo's own goes before what the program was linked with.
+    command.env("LD_LIBRARY_PATH", program.parent().expect("a program is in a folder"));
     command.env("APERTIS_TEST_BASE", gateway.base()).env("STORY_SECONDS", seconds.to_string());
     command.envs(settings.iter().map(|(name, value)| (name, value)));
 

@@ -229,11 +229,17 @@ impl Ending {
             if error.kind() == Kind::RateLimited {
                 client.limits.pause(wait);
             }
-            if !retry::is_worth_waiting(&error) || taken >= prepared.max_retries || self.acc.delivered() {
+            // Most likely a connection that the server had closed while it was idle, or on which a body longer than it claimed to
+            // be left its rest: a fresh one is taken, and there is nothing to wait for.
+            let was_dead = at_once
+                && !at_a_new_place
+                && self.status.is_none()
+                && matches!(error.kind(), Kind::Disconnected | Kind::Protocol);
+            let goes_on = was_dead || retry::is_worth_waiting(&error);
+            if !goes_on || taken >= prepared.max_retries || self.acc.delivered() {
                 return Err(error);
             }
-            if error.kind() == Kind::Disconnected && self.status.is_none() && !at_a_new_place && at_once {
-                // Most likely a connection that the server had closed while it was idle: there is nothing to wait for.
+            if was_dead {
                 at_once = false;
                 wait = Duration::ZERO;
             }

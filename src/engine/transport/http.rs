@@ -19,6 +19,7 @@ use crate::engine::error::{Error, Kind, Result};
 const IDLE_CONNECTION: Duration = Duration::from_secs(50);
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 const MAX_REDIRECTS: usize = 5;
+const MOST_POOLS: usize = 16;
 
 /// One client's connections. Each of the library's threads has a pool of its own, so that a connection lives where its
 /// streams do.
@@ -72,6 +73,10 @@ impl Http {
             return Ok(pool.clone());
         }
         let pool = self.build(tls, connect)?;
+        if pools.len() >= MOST_POOLS {
+            // Whoever sets another connect timeout for every request has no use for kept connections.
+            pools.clear();
+        }
         pools.insert((worker, connect), pool.clone());
         Ok(pool)
     }

@@ -38,8 +38,8 @@ typedef struct outcome {
 #define ANY (-1)
 #define ANY_CODE "*"
 
-/* Where a fault's requests go. GATEWAY_ALONE: on connections that no other fault has. */
-typedef enum where { GATEWAY, GATEWAY_ALONE, CLOSED_PORT, FULL_PORT, RAW_SERVER, PLACES } where;
+/* Where a fault's requests go. */
+typedef enum where { GATEWAY, CLOSED_PORT, FULL_PORT, RAW_SERVER, PLACES } where;
 
 typedef struct fault {
     const char *name;
