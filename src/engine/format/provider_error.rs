@@ -14,6 +14,8 @@ pub struct ProviderError {
     pub message: String,
     pub code: Option<String>,
     pub kind: Option<String>,
+    /// Anthropic's `details.error_code`: says more than its type.
+    pub cause: Option<String>,
     /// A status inside the error: OpenRouter and vLLM put it into `code`.
     pub status: Option<u16>,
     pub request_id: Option<String>,
@@ -61,9 +63,7 @@ impl ProviderError {
     }
 
     fn from_object(error: &Map<String, Value>) -> Self {
-        // Anthropic has the cause in `details.error_code`, beside a type that says little.
-        let details = super::json::object(error, "details");
-        let code = scalar(error, "code").or_else(|| scalar(details?, "error_code")).map(Cow::into_owned);
+        let code = scalar(error, "code").map(Cow::into_owned);
         let status = code.as_deref().or(scalar(error, "status").as_deref()).and_then(|c| c.parse().ok());
         // OpenRouter keeps what the upstream provider said as a string of JSON. The message stays OpenRouter's; the rest is
         // in the error's body.
@@ -78,6 +78,7 @@ impl ProviderError {
                 .unwrap_or_else(|| text(error, "detail").map_or_else(|| Value::Object(error.clone()).to_string(), str::to_owned)),
             code,
             kind: text(error, "type").map(str::to_owned),
+            cause: super::json::object(error, "details").and_then(|d| scalar(d, "error_code")).map(Cow::into_owned),
             status: status.filter(|s| (400..600).contains(s)),
             request_id: None,
         }
@@ -134,7 +135,7 @@ impl ProviderError {
     }
 
     fn names(&self) -> String {
-        format!("{} {}", self.code.as_deref().unwrap_or(""), self.kind.as_deref().unwrap_or("")).to_ascii_lowercase()
+        [&self.code, &self.kind, &self.cause].map(|name| name.as_deref().unwrap_or("")).join(" ").to_ascii_lowercase()
     }
 
     /// By status first, then code, then type, then what the message is known to say: types differ between pages and versions
@@ -157,7 +158,7 @@ impl ProviderError {
                 ])
         };
         let context = || {
-            named(&["context_length", "exceed_context_size", "too_many_prompt_tokens"])
+            named(&["context_length", "exceed_context_size", "too_many_prompt_tokens", "prompt_too_long"])
                 || says(&[
                     "prompt is too long",
                     "maximum context length",
@@ -249,6 +250,11 @@ mod tests {
             (400, r#"{"error":{"message":"your balance is insufficient"}}"#, Kind::Quota),
             (429, r#"{"error":{"message":"m","code":"insufficient_quota"}}"#, Kind::Quota),
             (429, r#"{"error":{"message":"m","code":"rate_limit_exceeded"}}"#, Kind::RateLimited),
+            (
+                429,
+                r#"{"type":"error","error":{"type":"rate_limit_error","message":"m","details":{"error_code":"insufficient_quota"}}}"#,
+                Kind::Quota,
+            ),
             (403, "error code: 1010", Kind::Permission),
             (404, "{}", Kind::NotFound),
             (408, r#"{"error":{"code":"request_timeout"}}"#, Kind::TimedOut),
