@@ -129,7 +129,7 @@ const char *cut_script(const fault *one, int format, asking as, int number) {
     struct tm parts;
     char *script;
     int cut;
-    if (one->to == RAW_SERVER) return one->script;
+    if (one->to == RAW_SERVER || one->to == NO_HTTP) return one->script;
     script = story_format("say=%s;id=fixed;%s%skey=%s", story_encode(ALL), one->script, *one->script ? ";" : "", cut_key(number));
     if (as == JSON) script = story_format("%s;json=1", script);
     if (!strchr(one->script, '{')) return script;

@@ -25,7 +25,8 @@ static inline asking asking_of(int streamed, delivery by) { return streamed ? ST
 #define THREE "w1\xE2\x82\xAC w2\xE2\x82\xAC w3\xE2\x82\xAC"
 #define NOTHING ""
 
-/* END, in the words of apertis.h. `http` ANY, `code` ANY_CODE: not looked at. */
+/* END, in the words of apertis.h. `http` ANY: not looked at. `code` is that of the OpenAI formats: errors of Messages have a
+   type, and none is expected there. */
 typedef struct outcome {
     int32_t status;
     int32_t http;
@@ -36,15 +37,14 @@ typedef struct outcome {
     const char *says;           /* stands in the error's message; NULL: not looked at */
 } outcome;
 #define ANY (-1)
-#define ANY_CODE "*"
 
-/* Where a fault's requests go. */
-typedef enum where { GATEWAY, CLOSED_PORT, FULL_PORT, RAW_SERVER, PLACES } where;
+/* Where a fault's requests go. NO_HTTP is the raw server too, by a client that never got a head: where one came before, a
+   connection that sends nonsense counts as one that died, and is replaced once. */
+typedef enum where { GATEWAY, CLOSED_PORT, FULL_PORT, RAW_SERVER, NO_HTTP, PLACES } where;
 
 typedef struct fault {
     const char *name;
-    /* For x-gateway, behind "say=ALL". What stands in braces is filled in by cut.c. For the
-       raw server: the name of its answer. */
+    /* For x-gateway, behind "say=ALL"; what stands in braces is filled in by cut.c. For the raw server: its answer's name. */
     const char *script;
     outcome stream, whole;
     where to;

@@ -117,9 +117,9 @@ const fault faults[] = {
     { .name = "JSON of something else", "content_type=application/json;body={\"hello\":[1,2,3]}", BOTH(E(PROTOCOL), 200, NULL, 0, 1, NOTHING, NULL) },
     { .name = "JSON that is cut", "content_type=application/json;body={\"choices\":[{\"mess", BOTH(E(PROTOCOL), 200, NULL, 0, 1, NOTHING, NULL) },
     { .name = "gzip that is none", "header=content-encoding:gzip", BOTH(E(PROTOCOL), 200, NULL, 0, 1, NOTHING, "decoded") },
-    { .name = "no HTTP at all", "ssh", BOTH(E(PROTOCOL), 0, NULL, 0, 1, NOTHING, NULL), .to = RAW_SERVER },
+    { .name = "no HTTP at all", "ssh", BOTH(E(PROTOCOL), 0, NULL, 0, 1, NOTHING, NULL), .to = NO_HTTP },
     { .name = "a chunk size that is no number", "chunk-size", BOTH(E(PROTOCOL), 200, NULL, 0, 1, NOTHING, NULL), .to = RAW_SERVER },
-    { .name = "a head that never ends", "endless-head", BOTH(E(PROTOCOL), 0, NULL, 0, 1, NOTHING, NULL), .to = RAW_SERVER },
+    { .name = "a head that never ends", "endless-head", BOTH(E(PROTOCOL), 0, NULL, 0, 1, NOTHING, NULL), .to = NO_HTTP },
     { .name = "text that is no UTF-8", "latin-1", BOTH(APERTIS_OK, 0, NULL, 0, 1, "caf\xEF\xBF\xBD", NULL), .to = RAW_SERVER, .formats = CHAT_COMPLETIONS },
 
     /* ---- bodies that lie about their length ---- */
