@@ -35,7 +35,7 @@ exports_the_list() {
 
 # Nothing of the build machine, in whatever file.
 names_no_folder() {
-    fails grep -rlF -e "$root" -e "${CARGO_HOME:-$HOME/.cargo}" -e "$work" "$1"
+    fails grep -rlF -e "$root/src" -e "${CARGO_HOME:-$HOME/.cargo}/registry" -e "$work/" "$1"
 }
 
 pkg() {
